@@ -1,0 +1,1 @@
+"""What every Touchstone process is made of."""
