@@ -1,0 +1,335 @@
+"""FinetuneJob: from a base model and data to an adapter or a model. Its spec never changes once made."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from touchstone_operator.api.common import (
+    AGE_COLUMN,
+    ApiModel,
+    Column,
+    Conditions,
+    Decimal,
+    DigestString,
+    ObjectReference,
+    Resource,
+    Seconds,
+    Timestamp,
+    Uri,
+    keyed,
+    rules,
+    text,
+)
+from touchstone_operator.api.evaluations import EvalRunTemplate
+from touchstone_operator.api.servings import Resources
+
+IMMUTABLE = ("baseModel", "method", "dataset", "output")
+
+
+class BaseModelSource(ApiModel):
+    """The model to start from."""
+
+    uri: Uri
+    """uri is where the weights lie."""
+    revision: Annotated[str, text(128)] | None = None
+    """revision is a commit or a digest. Unset: resolved once and recorded in status."""
+    credentials_secret_ref: ObjectReference | None = None
+    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+
+
+class LoRA(ApiModel):
+    """Low-rank adaptation, Hu et al. 2021."""
+
+    rank: Annotated[int, Field(ge=1, le=512)] = 16
+    """rank of the update."""
+    alpha: Annotated[int, Field(ge=1, le=2048)] = 32
+    """alpha scales the update by alpha / rank."""
+    dropout: Decimal = "0"
+    """dropout on the adapter's input, 0 up to 1."""
+    target_modules: Annotated[tuple[Annotated[str, text(64)], ...], Field(max_length=32)] | None = None
+    """targetModules are adapted. Unset: all linear ones."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("double(self.dropout) >= 0.0 && double(self.dropout) < 1.0", "dropout must be 0 or more and below 1")
+        )
+    )
+
+
+class Method(ApiModel):
+    """How to train."""
+
+    type: Literal["LoRA", "QLoRA", "FullSFT", "DPO", "ContinuedPretraining"]
+    """type of the training."""
+    lora: LoRA | None = None
+    """lora are the adapter's settings, for LoRA, QLoRA and, if set, DPO."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("!(self.type in ['LoRA', 'QLoRA']) || has(self.lora)", "set lora for type LoRA and QLoRA"),
+            (
+                "!(self.type in ['FullSFT', 'ContinuedPretraining']) || !has(self.lora)",
+                "remove lora: FullSFT and ContinuedPretraining train all weights",
+            ),
+        )
+    )
+
+
+class TrainingData(ApiModel):
+    """The training data."""
+
+    uri: Uri
+    """uri is where the data lie."""
+    digest: DigestString | None = None
+    """digest is the expected digest. Unset: recorded in status."""
+    format: Literal["ChatML", "Alpaca", "Text", "Preference"]
+    """format of the records."""
+    validation_split: Decimal = "0.05"
+    """validationSplit is the share held out, 0 to 0.5."""
+    credentials_secret_ref: ObjectReference | None = None
+    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            (
+                "double(self.validationSplit) >= 0.0 && double(self.validationSplit) <= 0.5",
+                "validationSplit must lie between 0 and 0.5",
+            )
+        )
+    )
+
+
+class Hyperparameters(ApiModel):
+    """Settings of the training."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 1
+    """epochs over the data."""
+    learning_rate: Decimal = "2e-4"
+    """learningRate at its peak."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
+    """batchSize of one step on one device."""
+    gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
+    """gradientAccumulation steps before an update."""
+    max_sequence_length: Annotated[int, Field(ge=16, le=1_048_576)] = 2048
+    """maxSequenceLength in tokens."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 42
+    """seed of data order and initialisation."""
+
+
+class CheckpointPolicy(ApiModel):
+    """Where and how often to save."""
+
+    uri: Uri
+    """uri is the folder of the checkpoints."""
+    interval_steps: Annotated[int, Field(ge=1, le=10_000_000)] = 200
+    """intervalSteps between checkpoints."""
+    resume: Literal["IfExists", "Never"] = "IfExists"
+    """resume from the newest valid checkpoint, or never."""
+
+
+class Output(ApiModel):
+    """Where the result goes."""
+
+    uri: Annotated[
+        Uri,
+        Field(
+            json_schema_extra=rules(
+                (
+                    "self.matches('^(oci|s3|gs|pvc|file)://.+')",
+                    "uri must begin with oci://, s3://, gs://, pvc:// or file://",
+                )
+            )
+        ),
+    ]
+    """uri is the folder or repository."""
+    credentials_secret_ref: ObjectReference | None = None
+    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+
+
+class JobEvaluation(ApiModel):
+    """An evaluation of the result."""
+
+    eval_run_template: EvalRunTemplate
+    """evalRunTemplate is run on success; its verdict is recorded and blocks nothing."""
+
+
+class FinetuneJobSpec(ApiModel):
+    """What to train, from what, on what."""
+
+    base_model: BaseModelSource
+    """baseModel is the model to start from."""
+    method: Method
+    """method is how to train."""
+    dataset: TrainingData
+    """dataset is the training data."""
+    hyperparameters: Hyperparameters | None = None
+    """hyperparameters of the training. Unset: the defaults of its fields."""
+    resources: Resources | None = None
+    """resources of the training process. Unset: the platform's defaults."""
+    queue: Annotated[str, text(63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = "finetuning"
+    """queue that carries the job."""
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    """priority in the queue; higher goes first."""
+    checkpoint: CheckpointPolicy | None = None
+    """checkpoint says where and how often to save. Unset: below the output, every 200 steps."""
+    output: Output
+    """output is where the result goes."""
+    active_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400
+    """activeDeadlineSeconds is the most wall time."""
+    backoff_limit: Annotated[int, Field(ge=0, le=100)] = 2
+    """backoffLimit is how often a failed job is tried again."""
+    preemption_limit: Annotated[int, Field(ge=0, le=1000)] = 10
+    """preemptionLimit is how often a lost node is forgiven; counted apart from failures."""
+    ttl_seconds_after_finished: Seconds | None = None
+    """ttlSecondsAfterFinished removes a finished job after this time. Unset: it stays."""
+    suspend: bool = False
+    """suspend keeps the job from running."""
+    evaluation: JobEvaluation | None = None
+    """evaluation of the result. Unset: none."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            *(
+                (f"self.{name} == oldSelf.{name}", f"{name} cannot be changed: make a new FinetuneJob")
+                for name in IMMUTABLE
+            ),
+            (
+                (
+                    "has(self.hyperparameters) == has(oldSelf.hyperparameters) && "
+                    "(!has(self.hyperparameters) || self.hyperparameters == oldSelf.hyperparameters)"
+                ),
+                "hyperparameters cannot be changed: make a new FinetuneJob",
+            ),
+        )
+    )
+
+
+class TrainingProgress(ApiModel):
+    """How far a job is."""
+
+    step: Annotated[int, Field(ge=0)] = 0
+    """step that was last done."""
+    total_steps: Annotated[int, Field(ge=0)] = 0
+    """totalSteps there are; 0 while unknown."""
+    epoch: Decimal | None = None
+    """epoch as a fraction."""
+    percent: Annotated[int, Field(ge=0, le=100)] = 0
+    """percent of the steps."""
+    estimated_remaining_seconds: Annotated[int, Field(ge=0)] | None = None
+    """estimatedRemainingSeconds at the present speed."""
+    last_updated_time: Timestamp | None = None
+    """lastUpdatedTime is when the training last reported."""
+
+
+class TrainingMetric(ApiModel):
+    """The last value of a metric."""
+
+    name: Annotated[str, text(63)]
+    """name of the metric."""
+    value: Decimal
+    """value at step."""
+    step: Annotated[int, Field(ge=0)] = 0
+    """step it was taken at."""
+
+
+class CheckpointStatus(ApiModel):
+    """The newest checkpoint."""
+
+    uri: Uri
+    """uri is where it lies."""
+    step: Annotated[int, Field(ge=0)]
+    """step it was taken at."""
+
+
+class TrainedArtifact(ApiModel):
+    """The result."""
+
+    uri: Uri
+    """uri with its digest."""
+    digest: DigestString
+    """digest of the artefact."""
+    size_bytes: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+    """sizeBytes of the artefact."""
+    type: Literal["LoRAAdapter", "Model"]
+    """type of the artefact."""
+    rank: Annotated[int, Field(ge=1, le=512)] | None = None
+    """rank of an adapter."""
+
+
+class Provenance(ApiModel):
+    """What the result was made from."""
+
+    base_model_digest: DigestString | None = None
+    """baseModelDigest of the base weights."""
+    dataset_digest: DigestString | None = None
+    """datasetDigest of the data."""
+    trainer_image: Annotated[str, text(512)] | None = None
+    """trainerImage with its digest."""
+    spec_digest: DigestString | None = None
+    """specDigest of the job's spec."""
+    seed: Annotated[int, Field(ge=0)] | None = None
+    """seed of the run."""
+
+
+class FinetuneJobStatus(ApiModel):
+    """What is known of the job."""
+
+    observed_generation: Annotated[int, Field(ge=0)] | None = None
+    """observedGeneration is the generation that was observed."""
+    dispatch_id: Annotated[str, text(128)] | None = None
+    """dispatchId names the job in the finetuning service."""
+    start_time: Timestamp | None = None
+    """startTime of the first attempt."""
+    completion_time: Timestamp | None = None
+    """completionTime of the last one."""
+    attempts: Annotated[int, Field(ge=0)] | None = None
+    """attempts that were started."""
+    preemptions: Annotated[int, Field(ge=0)] | None = None
+    """preemptions that were forgiven."""
+    progress: TrainingProgress | None = None
+    """progress of the present attempt."""
+    metrics: Annotated[tuple[TrainingMetric, ...], keyed(32)] | None = None
+    """metrics are last values only."""
+    checkpoint: CheckpointStatus | None = None
+    """checkpoint is the newest one."""
+    artifact: TrainedArtifact | None = None
+    """artifact is the result."""
+    provenance: Provenance | None = None
+    """provenance says what it was made from."""
+    eval_run_ref: ObjectReference | None = None
+    """evalRunRef names the evaluation of the result."""
+    conditions: Conditions | None = None
+    """conditions: Succeeded, Suspended, Progressing, Reconciling, Stalled."""
+
+
+class FinetuneJob(Resource):
+    """A FinetuneJob trains an adapter or a model from a base model and data."""
+
+    kind_name: ClassVar[str] = "FinetuneJob"
+    plural: ClassVar[str] = "finetunejobs"
+    short_name: ClassVar[str] = "ftj"
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column(
+            name="Succeeded",
+            jsonPath='.status.conditions[?(@.type=="Succeeded")].status',
+            description="Whether the job is done.",
+        ),
+        Column(name="Reason", jsonPath='.status.conditions[?(@.type=="Succeeded")].reason', description="Why."),
+        Column(name="Progress", type="integer", jsonPath=".status.progress.percent", description="Percent of steps."),
+        Column(
+            name="Loss",
+            jsonPath='.status.metrics[?(@.name=="train_loss")].value',
+            description="Last training loss.",
+            priority=1,
+        ),
+        Column(name="Artifact", jsonPath=".status.artifact.uri", description="The result.", priority=1),
+        AGE_COLUMN,
+    )
+
+    spec: FinetuneJobSpec
+    """spec is what to train. Immutable but for suspend, priority and ttlSecondsAfterFinished."""
+    status: FinetuneJobStatus = FinetuneJobStatus()
+    """status is what is known; only the operator writes it."""
+
+
+__all__ = ["FinetuneJob", "FinetuneJobSpec", "FinetuneJobStatus"]
