@@ -1,0 +1,41 @@
+# One line a target. `make help` lists them. Nothing needs to be installed before but Python 3.11 and make.
+
+SHELL := bash
+UV := $(or $(shell command -v uv 2>/dev/null),$(CURDIR)/.tools/bin/uv)
+RUN := $(UV) run --no-sync
+export UV
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test check lint format types protos crds bench clean
+
+help:           ## list the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+setup: .venv/ready  ## install uv and the locked packages
+demo: setup     ## run the whole loop on this machine: model, index, verdicts, traffic
+	@$(RUN) touchstone demo
+up: setup       ## start the embedded platform and leave it running
+	@$(RUN) touchstone up
+down: setup     ## stop the embedded platform; its state stays
+	@$(RUN) touchstone down
+test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the demo's outcomes
+	@$(MAKE) --no-print-directory check && $(RUN) pytest --cov --cov-report=term:skip-covered -q
+check: lint types  ## what needs no running process: lint, types, drift
+	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && protos/check
+lint: setup     ## ruff, import contracts, buf
+	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) lint-imports && $(RUN) buf lint protos
+format: setup   ## rewrite the code as the linter wants it
+	@$(RUN) ruff check --fix && $(RUN) ruff format
+types: setup    ## mypy, strict
+	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation local)
+protos: setup   ## generate protos/gen
+	@protos/generate
+crds: setup     ## generate the CRDs
+	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates
+bench: setup    ## benchmarks, each against a peer in the same run
+	@$(RUN) python bench/router.py
+clean:          ## remove what the targets made: tools, environment, state
+	@rm -rf .tools .venv .touchstone
+
+.venv/ready: uv.lock pyproject.toml protos/pyproject.toml operator/pyproject.toml $(wildcard services/*/pyproject.toml)
+	@command -v uv >/dev/null || test -x .tools/bin/uv || { echo "Installing uv" && python3 -m venv .tools && .tools/bin/pip install -q uv==0.13.9; }
+	@echo "Installing the locked packages" && $(UV) sync --locked --all-packages --all-extras && touch $@
