@@ -20,7 +20,7 @@ down: setup     ## stop the embedded platform; its state stays
 test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the demo's outcomes
 	@$(MAKE) --no-print-directory check && $(RUN) pytest --cov --cov-report=term:skip-covered -q
 check: lint types  ## what needs no running process: lint, types, drift
-	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && protos/check
+	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && $(RUN) python -m touchstone_operator.reference docs/kinds.md --check && protos/check
 lint: setup     ## ruff, import contracts, buf
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) lint-imports && $(RUN) buf lint protos
 format: setup   ## rewrite the code as the linter wants it
@@ -29,8 +29,8 @@ types: setup    ## mypy, strict
 	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation local)
 protos: setup   ## generate protos/gen
 	@protos/generate
-crds: setup     ## generate the CRDs
-	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates
+crds: setup     ## generate the CRDs and their reference
+	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates && $(RUN) python -m touchstone_operator.reference docs/kinds.md
 bench: setup    ## benchmarks, each against a peer in the same run
 	@$(RUN) python bench/router.py
 clean:          ## remove what the targets made: tools, environment, state
