@@ -1,0 +1,74 @@
+"""Reusing verdicts: which finished EvalRun may stand in for a run. Pure.
+
+A verdict is bound to digests: of the subject, of the baseline, and of suites and criteria. Error is no verdict: nothing
+was measured, so it never stands in for anything.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from touchstone_runtime import revisions
+from touchstone_runtime.revisions import Digest
+
+from touchstone_operator import objects
+from touchstone_operator.api.evalrun import EvalRun
+from touchstone_operator.api.evaluations import Evaluation
+from touchstone_operator.plan import conditions, times
+
+ERROR = "Error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictKey:
+    """What a verdict is bound to."""
+
+    subject: Digest
+    baseline: Digest | None
+    template: Digest
+
+
+def template_digest(evaluation: Evaluation) -> Digest:
+    """Digest suites and criteria: what is measured and what must hold."""
+    document = evaluation.dump()
+    return revisions.digest_json({"suites": document["suites"], "criteria": document["criteria"]})
+
+
+def is_finished(run: EvalRun) -> bool:
+    """Tell whether a run has come to an end, with or without a verdict."""
+    succeeded = conditions.find(run.status.conditions, conditions.SUCCEEDED)
+    return run.status.verdict is not None or (succeeded is not None and succeeded.status != "Unknown")
+
+
+def verdict_of(run: EvalRun) -> str:
+    """Take the verdict of a finished run; one that ended without a verdict measured nothing."""
+    return run.status.verdict or ERROR
+
+
+def finished_at(run: EvalRun) -> datetime:
+    """Take the time a run was finished, or was made when it has none."""
+    return times.read(run.status.completion_time or run.metadata.creation_timestamp)
+
+
+def matching(runs: Iterable[EvalRun], key: VerdictKey) -> list[EvalRun]:
+    """Find finished runs with these digests, newest first. Runs that are being deleted do not count."""
+    found = [
+        run
+        for run in runs
+        if is_finished(run)
+        and run.metadata.deletion_timestamp is None
+        and run.status.subject_digest == key.subject
+        and run.status.baseline_digest == key.baseline
+        and _template_of(run) == key.template
+    ]
+    return sorted(found, key=lambda run: (finished_at(run), run.metadata.name), reverse=True)
+
+
+def is_fresh(run: EvalRun, *, max_age_seconds: int, now: datetime) -> bool:
+    """Tell whether a verdict is young enough; with a largest age of 0 none is."""
+    return max_age_seconds > 0 and now - finished_at(run) <= timedelta(seconds=max_age_seconds)
+
+
+def _template_of(run: EvalRun) -> Digest:
+    recorded = run.metadata.annotations.get(objects.ANNOTATION_GATE_DIGEST)
+    return Digest(recorded) if recorded else template_digest(run.spec)

@@ -1,0 +1,176 @@
+"""The children of a revision: its manifest and its engines. Pure: ARCHITECTURE.md says what they look like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from touchstone_runtime.revisions import MANIFEST_KEY, Manifest
+
+from touchstone_operator import objects
+from touchstone_operator.api.common import ApiModel
+from touchstone_operator.api.modeldeployment import ModelDeployment
+from touchstone_operator.api.servings import PodTemplate, Resources
+from touchstone_operator.objects import JsonObject
+from touchstone_operator.plan import bundle
+
+ENGINE_PORT = 50051
+TERMINATION_GRACE_SECONDS = 60
+"""Longer than the engine's own drain."""
+PLACEHOLDER_IMAGE = "touchstone-engine"
+"""Where the platform names no image, processes run without one; the field must not be empty all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the operator passes on to engines."""
+
+    environment: Mapping[str, str]
+    """Variables with their values; empty values are left out."""
+
+
+def manifest_config_map(deployment: ModelDeployment, manifest: Manifest) -> JsonObject:
+    """Write a revision's manifest as an immutable ConfigMap of the same name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": _metadata(deployment, manifest.name),
+        "immutable": True,
+        "data": {MANIFEST_KEY: manifest.to_json()},
+    }
+
+
+def has_engines(manifest: Manifest) -> bool:
+    """Tell whether a revision runs engines here: an External one is somebody else's."""
+    return manifest.bundle.engine.type != "External"
+
+
+def engine_deployment(
+    deployment: ModelDeployment, manifest: Manifest, platform: Platform, *, replicas: int
+) -> JsonObject:
+    """Write the Deployment of a revision's engines."""
+    selector = {objects.LABEL_REVISION: manifest.name, objects.LABEL_ROLE: "engine"}
+    metadata = _metadata(deployment, manifest.name, role="engine")
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": replicas,
+            "revisionHistoryLimit": 1,
+            "selector": {"matchLabels": selector},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "template": _pod_template(deployment, manifest, platform, labels=metadata["labels"]),
+        },
+    }
+
+
+def _metadata(deployment: ModelDeployment, name: str, *, role: str = "") -> JsonObject:
+    return {
+        "name": name,
+        "namespace": deployment.metadata.namespace,
+        "labels": objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name, revision=name, role=role),
+        "ownerReferences": [objects.owner_reference(objects.MODEL_DEPLOYMENT, deployment.metadata)],
+    }
+
+
+def _pod_template(
+    deployment: ModelDeployment, manifest: Manifest, platform: Platform, *, labels: Mapping[str, str]
+) -> JsonObject:
+    wanted = bundle.role(deployment.spec).pod_template or PodTemplate()
+    spec: JsonObject = {
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container(deployment, manifest, platform)],
+        "volumes": [{"name": "tmp", "emptyDir": {}}, *_cache_volumes(deployment)],
+    }
+    optional = {
+        "nodeSelector": wanted.node_selector,
+        "tolerations": list(wanted.tolerations or ()),
+        "affinity": wanted.affinity,
+        "topologySpreadConstraints": list(wanted.topology_spread_constraints or ()),
+        "priorityClassName": wanted.priority_class_name,
+        "runtimeClassName": wanted.runtime_class_name,
+        "serviceAccountName": wanted.service_account_name,
+        "imagePullSecrets": _dump(wanted.image_pull_secrets),
+    }
+    metadata: JsonObject = {"labels": {**(wanted.labels or {}), **labels}}
+    if wanted.annotations:
+        metadata["annotations"] = dict(wanted.annotations)
+    return {"metadata": metadata, "spec": spec | {name: value for name, value in optional.items() if value}}
+
+
+def _container(deployment: ModelDeployment, manifest: Manifest, platform: Platform) -> JsonObject:
+    role = bundle.role(deployment.spec)
+    credentials = deployment.spec.model.credentials_secret_ref
+    container: JsonObject = {
+        "name": "engine",
+        "image": manifest.bundle.engine.image or PLACEHOLDER_IMAGE,
+        "command": ["python", "-m", "touchstone_inference.engine"],
+        "ports": [{"name": "grpc", "containerPort": ENGINE_PORT, "protocol": "TCP"}],
+        "env": _environment(deployment, manifest, platform),
+        "readinessProbe": {"grpc": {"port": ENGINE_PORT}, "periodSeconds": 2, "failureThreshold": 3},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_cache_mounts(deployment)],  # noqa: S108  # the pod's own
+    }
+    resources = _resources(role.resources)
+    if resources:
+        container["resources"] = {"requests": resources, "limits": resources}
+    if credentials:
+        container["envFrom"] = [{"secretRef": {"name": credentials.name}}]
+    return container
+
+
+def _environment(deployment: ModelDeployment, manifest: Manifest, platform: Platform) -> list[JsonObject]:
+    own: list[JsonObject] = [
+        {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": "TOUCHSTONE_LISTEN", "value": f"$(POD_IP):{ENGINE_PORT}"},
+        {
+            "name": "TOUCHSTONE_REVISION_MANIFEST",
+            "valueFrom": {"configMapKeyRef": {"name": manifest.name, "key": MANIFEST_KEY}},
+        },
+    ]
+    own += [{"name": name, "value": value} for name, value in sorted(platform.environment.items()) if value]
+    if _has_cache_claim(deployment):
+        own.append({"name": "TOUCHSTONE_CACHE_DIR", "value": CACHE_PATH})
+    taken = {variable["name"] for variable in own}
+    wanted = (bundle.role(deployment.spec).pod_template or PodTemplate()).env or ()
+    return own + [variable.dump() for variable in wanted if variable.name not in taken]
+
+
+CACHE_PATH = "/var/cache/touchstone"
+
+
+def _has_cache_claim(deployment: ModelDeployment) -> bool:
+    cache = deployment.spec.cache
+    return cache is not None and cache.pvc is not None
+
+
+def _cache_volumes(deployment: ModelDeployment) -> list[JsonObject]:
+    cache = deployment.spec.cache
+    if cache is None or cache.pvc is None:
+        return []
+    return [{"name": "cache", "persistentVolumeClaim": {"claimName": cache.pvc.claim_name}}]
+
+
+def _cache_mounts(deployment: ModelDeployment) -> list[JsonObject]:
+    cache = deployment.spec.cache
+    if cache is None or cache.pvc is None:
+        return []
+    sub_path = {"subPath": cache.pvc.sub_path} if cache.pvc.sub_path else {}
+    return [{"name": "cache", "mountPath": CACHE_PATH, **sub_path}]
+
+
+def _resources(wanted: Resources | None) -> JsonObject:
+    if wanted is None:
+        return {}
+    quantities: JsonObject = {"cpu": wanted.cpu, "memory": wanted.memory}
+    if wanted.gpu and wanted.gpu.count:
+        quantities[wanted.gpu.resource_name] = str(wanted.gpu.count)
+    return {name: value for name, value in quantities.items() if value}
+
+
+def _dump(parts: tuple[ApiModel, ...] | None) -> list[JsonObject]:
+    return [part.dump() for part in parts or ()]

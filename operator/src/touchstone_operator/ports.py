@@ -1,0 +1,205 @@
+"""What the reconcilers need from outside, in the domain's words. Adapters implement it; tests bring fakes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from touchstone_runtime.revisions import Digest
+
+from touchstone_operator.api.evalrun import EvalRunSpec
+from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
+from touchstone_operator.objects import JsonObject, Kind
+
+
+class Cluster(Protocol):
+    """The Kubernetes API. Errors: ClusterUnavailable, ClusterForbidden, ClusterRefused, StaleObject."""
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
+        """Read an object; None when there is none."""
+        ...
+
+    async def list(self, kind: Kind, namespace: str, *, labels: Mapping[str, str] | None = None) -> list[JsonObject]:
+        """Read the objects of a namespace, of all namespaces when it is empty, that have all of these labels."""
+        ...
+
+    async def apply(self, kind: Kind, obj: JsonObject) -> None:
+        """Apply an object server-side: the full wanted object, one field manager, conflicts taken over."""
+        ...
+
+    async def create(self, kind: Kind, obj: JsonObject) -> bool:
+        """Create an object; False when the name is taken."""
+        ...
+
+    async def patch_status(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> None:
+        """Merge a patch into the status of an object as it was read. Raises StaleObject when it has changed."""
+        ...
+
+    async def patch_metadata(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> None:
+        """Merge a patch into the metadata of an object as it was read. Raises StaleObject when it has changed."""
+        ...
+
+    async def delete(self, kind: Kind, obj: JsonObject) -> None:
+        """Delete an object as it was read, by uid and resourceVersion. An absent one is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A revision as the services are told of it."""
+
+    name: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """An evaluation to start."""
+
+    dispatch_id: str
+    namespace: str
+    spec: EvalRunSpec
+    subject: Measured
+    baseline: Measured | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """An evaluation as its service knows it: the parts of an EvalRun's status that come from there."""
+
+    state: str
+    """Pending, Running, Completed or Cancelled."""
+    verdict: str = ""
+    """Passed, Failed, Inconclusive or Error; empty until Completed."""
+    results: JsonObject = field(default_factory=dict)
+    """Fields of EvalRunStatus: message, score, criteria, progress, usage, artifacts, suiteDigest, times."""
+
+
+class Evaluation(Protocol):
+    """The evaluation service. Errors: PeerUnavailable, PeerRefused."""
+
+    async def start(self, request: RunRequest) -> RunReport:
+        """Start a run; starting again with the same dispatch id returns the same run."""
+        ...
+
+    async def get(self, dispatch_id: str) -> RunReport:
+        """Read a run. Raises RunNotFound."""
+        ...
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a run; a finished or unknown one is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildReport:
+    """A build as the retrieval service knows it."""
+
+    state: str
+    """Pending, Running, Succeeded, Failed or Cancelled."""
+    stage: str = ""
+    documents_done: int = 0
+    documents_total: int = 0
+    error_reason: str = ""
+    error_message: str = ""
+    revision: IndexRevisionStatus | None = None
+    """Set when Succeeded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredIndex:
+    """An index as the store knows it."""
+
+    active_revision: str = ""
+    revisions: tuple[str, ...] = ()
+
+
+class Retrieval(Protocol):
+    """The retrieval service. Errors: PeerUnavailable, PeerRefused. An index is named `NAMESPACE/NAME`."""
+
+    async def start_build(self, dispatch_id: str, index: str, spec: RagIndexSpec) -> BuildReport:
+        """Start a build; starting again with the same dispatch id returns the same build."""
+        ...
+
+    async def get_build(self, dispatch_id: str) -> BuildReport:
+        """Read a build. Raises BuildNotFound."""
+        ...
+
+    async def cancel_build(self, dispatch_id: str) -> None:
+        """Cancel a build; an ended or unknown one is fine."""
+        ...
+
+    async def get_index(self, index: str) -> StoredIndex:
+        """Read an index; one without revisions when the store does not know it."""
+        ...
+
+    async def activate(self, index: str, revision: str) -> None:
+        """Make a built revision the one that searches see; repeating it succeeds."""
+        ...
+
+    async def delete_revision(self, index: str, revision: str) -> None:
+        """Remove a revision; an absent one is fine."""
+        ...
+
+    async def delete_index(self, index: str) -> None:
+        """Remove an index with all its revisions; an absent one is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """A histogram in seconds; the last bucket has no upper bound."""
+
+    upper_bounds: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveMetrics:
+    """Counters of one revision over a window, summed over the router's replicas."""
+
+    requests: int
+    errors: int
+    time_to_first_token: Distribution = Distribution()
+    time_per_output_token: Distribution = Distribution()
+
+
+class Traffic(Protocol):
+    """The router's counters. Errors: PeerUnavailable, PeerRefused."""
+
+    async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
+        """Read the counters of a revision; model is `NAMESPACE/NAME`."""
+        ...
+
+
+class Models(Protocol):
+    """Digests of weights."""
+
+    async def digest(self, uri: str, *, credentials: Mapping[str, str]) -> Digest:
+        """Find out the digest of weights.
+
+        Raises:
+            ModelUnresolved: It is being found out; ask again later.
+            ModelNotFound: There are no such weights, or they do not have their digest.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time; tests bring their own."""
+
+    def __call__(self) -> datetime:
+        """Tell the time, in UTC."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """Everything outside that the reconcilers use."""
+
+    cluster: Cluster
+    evaluation: Evaluation
+    retrieval: Retrieval
+    traffic: Traffic
+    models: Models
+    now: Clock
