@@ -1,0 +1,1 @@
+"""The outside of the kubelet: the cluster, processes, probes, files."""

@@ -1,0 +1,74 @@
+"""What is run for a container. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from touchstone_local import fields
+from touchstone_local.fields import Object
+from touchstone_local.kubelet.core import environment, expansion
+from touchstone_local.kubelet.errors import CannotStart, NotYet
+
+INHERITED_NAMES = frozenset(
+    {
+        "PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
+        "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+        "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HF_ENDPOINT", "NETRC",
+    }
+)  # fmt: skip
+"""Variables of the kubelet that containers see too: where programs, homes, proxies and certificates are."""
+INHERITED_PREFIXES = ("LC_", "SSL_CERT_", "OMP_", "GOMP_", "MALLOC_", "PIP_", "UV_")
+"""Prefixes of the same: threads and memory of the engines, and where packages come from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A command with its environment."""
+
+    command: tuple[str, ...]
+    environ: Mapping[str, str]
+    folder: str
+    """The working folder; empty: the Pod's own."""
+
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that containers inherit from the kubelet."""
+    return {
+        name: value for name, value in environ.items() if name in INHERITED_NAMES or name.startswith(INHERITED_PREFIXES)
+    }
+
+
+def prepare(
+    container: Object, pod: Object, *, pod_ip: str, sources: environment.Sources, base: Mapping[str, str], python: str
+) -> Launch:
+    """Return what to run for a container.
+
+    Args:
+        container: The container of the Pod's specification.
+        pod: The Pod.
+        pod_ip: The Pod's address.
+        sources: ConfigMaps and Secrets.
+        base: Variables that every container gets.
+        python: The interpreter that stands in for `python`.
+
+    Raises:
+        CannotStart: The container has no command, or needs volumes, which processes of one machine do not have.
+        NotYet: A ConfigMap, a Secret or a key is missing.
+    """
+    if fields.items(container, "volumeMounts"):
+        raise CannotStart("volumes are not supported by the embedded platform; pass what is needed by env")
+    command = [str(part) for part in fields.sequence(container, "command")]
+    if not command:
+        raise CannotStart("the embedded platform runs commands, not images; set the container's command")
+    try:
+        variables = environment.resolve(container, pod, pod_ip=pod_ip, sources=sources)
+    except environment.Unresolved as error:
+        raise NotYet(str(error)) from error
+    arguments = [str(part) for part in fields.sequence(container, "args")]
+    expanded = [expansion.expand(part, variables) for part in (*command, *arguments)]
+    if expanded[0] in ("python", "python3"):
+        expanded[0] = python
+    return Launch(
+        command=tuple(expanded),
+        environ={**base, "HOSTNAME": fields.name(pod), **variables},
+        folder=fields.text(container, "workingDir"),
+    )
