@@ -1,0 +1,172 @@
+"""The errors of inference, grown from `touchstone_runtime.errors`. Pure.
+
+Router
+├── NotFound            ModelNotFound, RevisionNotFound
+├── Unavailable         NoTraffic, NoReplica, ViewNotRead, RetrievalUnavailable, AnswerBroke, ClusterUnavailable
+├── FailedPrecondition  PromptInvalid
+├── Invalid             PromptTooLong, ObjectUnreadable
+├── Conflict            VersionGone
+└── Unimplemented       CapabilityMissing
+"""
+
+from collections.abc import Sequence
+
+from touchstone_runtime.errors import (
+    Conflict,
+    FailedPrecondition,
+    Invalid,
+    NotFound,
+    Unavailable,
+    Unimplemented,
+    Violation,
+)
+
+
+class ModelNotFound(NotFound):
+    """No ModelDeployment has the name, or the name is not unique."""
+
+    reason = "MODEL_NOT_FOUND"
+
+    def __init__(self, model: str, candidates: Sequence[str] = ()) -> None:
+        names = ", ".join(candidates)
+        super().__init__(
+            f"'{model}' is served by several models: {names}. Ask for one of them as NAMESPACE/NAME."
+            if candidates
+            else f"There is no model '{model}'. List the models, or create a ModelDeployment of that name.",
+            metadata={"model": model} | ({"candidates": names} if candidates else {}),
+        )
+
+
+class RevisionNotFound(NotFound):
+    """The model has no such revision."""
+
+    reason = "REVISION_NOT_FOUND"
+
+    def __init__(self, model: str, revision: str) -> None:
+        super().__init__(
+            f"The model '{model}' has no revision '{revision}'. Read its revisions with GetModel.",
+            metadata={"model": model, "revision": revision},
+        )
+
+
+class NoTraffic(Unavailable):
+    """No revision of the model has weight yet."""
+
+    reason = "NO_TRAFFIC"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"No revision of '{model}' takes traffic yet. Wait until its ModelDeployment is Ready, or pin a revision.",
+            metadata={"model": model},
+        )
+
+
+class NoReplica(Unavailable):
+    """The revision has no ready replica."""
+
+    reason = "NO_REPLICA"
+
+    def __init__(self, model: str, revision: str) -> None:
+        super().__init__(
+            f"The revision '{revision}' of '{model}' has no ready replica. Try again when its pods are Ready.",
+            metadata={"model": model, "revision": revision},
+        )
+
+
+class ViewNotRead(Unavailable):
+    """The router has just started and has not read the cluster yet."""
+
+    reason = "VIEW_NOT_READ"
+
+    def __init__(self) -> None:
+        super().__init__("The router has not read the cluster yet. Try again in a moment.")
+
+
+class RetrievalUnavailable(Unavailable):
+    """The passages could not be fetched; an answer without them is never given in their place."""
+
+    reason = "RETRIEVAL_UNAVAILABLE"
+
+    def __init__(self, index: str, cause: str) -> None:
+        super().__init__(
+            f"The index '{index}' could not be searched ({cause}). Try again; without passages no answer is given.",
+            metadata={"index": index, "cause": cause},
+        )
+
+
+class AnswerBroke(Unavailable):
+    """The engine went away in the middle of an answer, which cannot be continued elsewhere."""
+
+    reason = "ANSWER_BROKE"
+
+    def __init__(self, revision: str, cause: str) -> None:
+        super().__init__(
+            f"A replica of '{revision}' went away in the middle of the answer ({cause}). Ask again from the start.",
+            metadata={"revision": revision, "cause": cause},
+        )
+
+
+class PromptInvalid(FailedPrecondition):
+    """The revision's prompt template cannot be used."""
+
+    reason = "PROMPT_INVALID"
+
+    def __init__(self, revision: str, line: int, fault: str) -> None:
+        super().__init__(
+            f"The prompt template of '{revision}' fails at line {line}: {fault}. Correct the ConfigMap; "
+            "that makes a new revision.",
+            metadata={"revision": revision, "line": str(line), "fault": fault},
+        )
+
+
+class PromptTooLong(Invalid):
+    """The conversation does not fit, even without passages."""
+
+    reason = "PROMPT_TOO_LONG"
+
+    def __init__(self, token_count: int, limit_tokens: int) -> None:
+        super().__init__(
+            [Violation("messages", f"have {token_count} tokens with the prompt template; at most {limit_tokens} fit")],
+            message=f"The conversation has {token_count} tokens with the prompt template and at most {limit_tokens} "
+            "fit. Send fewer or shorter messages.",
+        )
+        self.metadata |= {"tokenCount": str(token_count), "limitTokens": str(limit_tokens)}
+
+
+class CapabilityMissing(Unimplemented):
+    """The revision's engine cannot do what the request asks."""
+
+    reason = "CAPABILITY_MISSING"
+
+    def __init__(self, revision: str, capability: str) -> None:
+        super().__init__(
+            f"The engine of '{revision}' cannot do this: {capability}. Leave it out, or ask a model whose engine can.",
+            metadata={"revision": revision, "capability": capability},
+        )
+
+
+class ObjectUnreadable(Invalid):
+    """A Kubernetes object does not have the form that the router relies on."""
+
+    reason = "OBJECT_UNREADABLE"
+
+    def __init__(self, name: str, fault: str) -> None:
+        super().__init__([Violation(name, fault)], message=f"{name} is left out: {fault}. Apply it again.")
+
+
+class ClusterUnavailable(Unavailable):
+    """The Kubernetes API did not answer; the last good view is kept."""
+
+    reason = "CLUSTER_UNAVAILABLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"The Kubernetes API did not answer: {cause}. The router goes on with what it knows.")
+
+
+class VersionGone(Conflict):
+    """The Kubernetes API no longer knows the resourceVersion (410): list again."""
+
+    reason = "VERSION_GONE"
+
+    def __init__(self) -> None:
+        super().__init__("The resourceVersion is too old. List again.")

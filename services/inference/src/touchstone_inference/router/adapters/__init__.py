@@ -1,0 +1,1 @@
+"""The router's outside systems, one a module."""

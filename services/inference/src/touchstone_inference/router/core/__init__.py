@@ -1,0 +1,1 @@
+"""Pure parts of the router: no I/O, no clock, no environment."""

@@ -1,0 +1,68 @@
+"""Which replica of a revision answers. Pure: told the loads, knows no connections.
+
+PrefixAware is rendezvous hashing of the prompt's head with bounded loads: the replica that saw the same head before is
+taken unless it carries more than 1.25 times its fair share; then the next one in the head's own order is asked. So
+equal heads meet a warm prefix cache while no replica is overrun. See Mirrokni, Thorup and Zadimoghaddam, "Consistent
+hashing with bounded loads", SODA 2018.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from touchstone_inference.router.core.generation import Turn
+from touchstone_inference.router.core.traffic import hash_unit
+from touchstone_inference.router.core.view import Endpoint, Strategy
+
+LOAD_FACTOR = 1.25
+"""How much more than its fair share a replica may carry before its neighbours are asked."""
+
+HEAD_CHARACTERS = 2048
+"""How much of a prompt is its head. Long enough to reach past a system turn, short enough to hash on each request."""
+
+
+def choose(
+    strategy: Strategy,
+    endpoints: Sequence[Endpoint],
+    *,
+    in_flight: Mapping[str, int],
+    affinity: str,
+    turn: int,
+) -> Endpoint:
+    """Choose a replica.
+
+    Args:
+        strategy: How to choose.
+        endpoints: The replicas, at least one, in a stable order.
+        in_flight: Requests under way by endpoint id; absent means none.
+        affinity: What should stay together: a session, or a prompt's head.
+        turn: Counts the choices for this revision.
+    """
+    match strategy:
+        case Strategy.ROUND_ROBIN:
+            return endpoints[turn % len(endpoints)]
+        case Strategy.LEAST_LOAD:
+            start = turn % len(endpoints)
+            rotated = (*endpoints[start:], *endpoints[:start])
+            return min(rotated, key=lambda endpoint: in_flight.get(endpoint.id, 0))
+        case Strategy.PREFIX_AWARE:
+            return _prefix_aware(endpoints, in_flight, affinity)
+
+
+def head(conversation: Sequence[Turn]) -> str:
+    """Give the beginning of a rendered prompt: what a prefix cache could share."""
+    parts: list[str] = []
+    room = HEAD_CHARACTERS
+    for turn in conversation:
+        parts.append(turn.content[:room])
+        room -= len(turn.content)
+        if room <= 0:
+            break
+    return "\x00".join(parts)
+
+
+def _prefix_aware(endpoints: Sequence[Endpoint], in_flight: Mapping[str, int], affinity: str) -> Endpoint:
+    total = sum(in_flight.get(endpoint.id, 0) for endpoint in endpoints) + 1
+    limit = math.ceil(LOAD_FACTOR * total / len(endpoints))
+    order = sorted(endpoints, key=lambda endpoint: hash_unit(affinity, endpoint.id), reverse=True)
+    # Not all replicas can be at the limit: the limit times their number exceeds the total.
+    return next(endpoint for endpoint in order if in_flight.get(endpoint.id, 0) < limit)

@@ -1,0 +1,1 @@
+"""The router's use cases over its ports."""

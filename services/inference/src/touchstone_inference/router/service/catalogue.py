@@ -1,0 +1,66 @@
+"""What can be asked: models, their revisions, and how these have fared."""
+
+import base64
+import binascii
+from bisect import bisect_right
+from collections.abc import Callable
+from typing import NamedTuple
+
+from touchstone_runtime.errors import Invalid, Violation
+
+from touchstone_inference import errors
+from touchstone_inference.router.core import validation
+from touchstone_inference.router.core.metrics import Counters, RevisionMetrics
+from touchstone_inference.router.core.view import Model
+from touchstone_inference.router.ports import CurrentView
+
+
+class Page(NamedTuple):
+    """Some of the models, in the order of their names."""
+
+    models: tuple[Model, ...]
+    next_page_token: str
+    """Empty on the last page."""
+
+
+class Catalogue:
+    """Lists models and reads counters."""
+
+    def __init__(self, view: CurrentView, metrics: RevisionMetrics, *, clock: Callable[[], float]) -> None:
+        self._view = view
+        self._metrics = metrics
+        self._clock = clock
+
+    def list_models(self, *, page_size: int = 0, page_token: str = "") -> Page:
+        """List models after the one that the token names, which need not exist any more."""
+        size = validation.page_size(page_size)
+        models = self._view.current().models
+        names = list(models)
+        start = bisect_right(names, _decode(page_token)) if page_token else 0
+        page = names[start : start + size]
+        has_more = start + size < len(names)
+        return Page(tuple(models[name] for name in page), _encode(page[-1]) if has_more else "")
+
+    def get_model(self, name: str) -> Model:
+        """Give one model. Raises ModelNotFound."""
+        validation.check_name(name)
+        return self._view.current().find(name)
+
+    def revision_metrics(self, name: str, revision: str, *, window_seconds: int = 0) -> Counters:
+        """Sum the counters of a revision. Raises ModelNotFound, RevisionNotFound."""
+        window = validation.window_seconds(window_seconds)
+        model = self.get_model(name)
+        if revision not in model.revisions:
+            raise errors.RevisionNotFound(model.name, revision)
+        return self._metrics.window(model.name, revision, window, now_seconds=self._clock())
+
+
+def _encode(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).decode()
+
+
+def _decode(token: str) -> str:
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise Invalid([Violation("page_token", "must be next_page_token of the page before, unchanged")]) from None
