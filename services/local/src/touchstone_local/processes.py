@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,8 @@ import psutil
 
 CLOCK_TOLERANCE_SECONDS = 2.0
 """The kernel's idea of the boot time, which creation times rest on, moves with clock adjustments."""
+TELLS_EXITS = sys.platform == "linux"
+"""Whether `on_exit` calls back by itself; elsewhere callers must look now and then."""
 POLL_SECONDS = 0.05
 KILL_SECONDS = 10.0
 """How long a killed process may take to vanish; the kernel may be busy writing."""
@@ -148,17 +151,16 @@ async def _gone(identities: Sequence[Identity], *, within_seconds: float) -> boo
 def on_exit(identity: Identity, callback: Callable[[], None]) -> None:
     """Call back once in the running loop when the process ends; at once if it has.
 
-    Uses a pidfd where the system has them (Linux); elsewhere callers find out when they look.
+    Uses a pidfd, which Linux has; elsewhere callers find out when they look.
     """
     loop = asyncio.get_running_loop()
     if not is_alive(identity):
         loop.call_soon(callback)
         return
-    open_pidfd = getattr(os, "pidfd_open", None)  # absent outside Linux
-    if open_pidfd is None:
+    if sys.platform != "linux":
         return
     try:
-        descriptor = open_pidfd(identity.pid)
+        descriptor = os.pidfd_open(identity.pid)
     except OSError:
         loop.call_soon(callback)
         return

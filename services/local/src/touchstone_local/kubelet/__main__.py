@@ -1,17 +1,18 @@
 """Runs the kubelet: `python -m touchstone_local.kubelet`."""
 
-import sys
-
-from touchstone_runtime import process, settings
+from touchstone_runtime import process, settings, telemetry
 
 from touchstone_local.kubelet import wiring
 from touchstone_local.kubelet.settings import KubeletSettings
+from touchstone_local.lifetime import until_stopped
 
 
 async def main() -> None:
     """Run until a signal."""
-    await wiring.run(settings.load(KubeletSettings))
+    loaded = settings.load(KubeletSettings)
+    telemetry.setup("touchstone-kubelet", endpoint=None, log_format=loaded.log_format)
+    await until_stopped(wiring.run(loaded))
 
 
 if __name__ == "__main__":
-    sys.exit(process.run_main(main))
+    process.run_main(main)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from touchstone_runtime.settings import setting
+from touchstone_runtime.telemetry.logs import LogFormat
 
 from touchstone_local.kubelet.core import launching
 
@@ -21,6 +22,9 @@ class KubeletSettings:
     """The first three numbers of the Pods' addresses: `127.88.4`."""
     listen: str
     """`HOST:PORT` of the health service."""
+
+    log_format: LogFormat = LogFormat.TEXT
+    """How logs are written; a person reads them on one machine."""
 
 
 def inherited_environment() -> dict[str, str]:

@@ -26,19 +26,18 @@ async def run(settings: KubeletSettings) -> None:
     """Run the kubelet until cancelled, with a health service that answers SERVING once the caches are filled."""
     pods_dir = StateFolder(settings.state_dir.resolve()).pods
     pods_dir.mkdir(parents=True, exist_ok=True)
-    async with (
-        await Cluster.connect(settings.kubeconfig) as cluster,
-        GrpcServer(ServerSettings(listen=settings.listen, grace_seconds=1.0), []) as health,
-        asyncio.TaskGroup() as group,
-    ):
-        health.set_serving(False)
-        changed = asyncio.Event()
-        cached = CachedCluster(cluster, changed.set)
-        group.create_task(cached.follow())
-        await cached.synced()
-        kubelet = _kubelet(settings, cached, changed)
-        health.set_serving(True)
-        await kubelet.run()
+    health = GrpcServer(ServerSettings(listen=settings.listen, grace_seconds=1.0), [])
+    await health.start()
+    try:
+        async with await Cluster.connect(settings.kubeconfig) as cluster, asyncio.TaskGroup() as group:
+            changed = asyncio.Event()
+            cached = CachedCluster(cluster, changed.set)
+            group.create_task(cached.follow())
+            await cached.synced()
+            await health.set_serving()
+            await _kubelet(settings, cached, changed).run()
+    finally:
+        await health.stop()
 
 
 def _kubelet(settings: KubeletSettings, cached: CachedCluster, changed: asyncio.Event) -> Kubelet:

@@ -97,7 +97,11 @@ class Kubelet:
         group.create_task(self._run(record.uid, keeper), name=f"pod {record.namespace}/{record.name}")
 
     async def _run(self, uid: str, keeper: PodKeeper) -> None:
-        await keeper.run()
+        try:
+            await keeper.run()
+        except* Exception as errors:  # noqa: BLE001 (one Pod that surprises us must not end the others)
+            _log.error("Pod %s is given up until it is replaced.", uid, exc_info=errors)
+            return
         del self._keepers[uid]
         self._changed.set()
 

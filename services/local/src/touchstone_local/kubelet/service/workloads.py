@@ -37,6 +37,8 @@ class WorkloadController:
                 _log.debug("%s is gone.", fields.key(workload))
             except DomainError as error:
                 _log.warning("%s: %s", fields.key(workload), error.message)
+            except Exception:  # noqa: BLE001 (one workload that surprises us must not stop the others)
+                _log.exception("%s cannot be reconciled.", fields.key(workload))
         return min((moment for moment in moments if moment is not None), default=None)
 
     async def _deployment(self, deployment: Object, pods: Sequence[Object]) -> datetime | None:

@@ -1,0 +1,1 @@
+"""The outside of the supervisor: processes, checks, files."""

@@ -1,0 +1,79 @@
+"""Processes, their logs, and the Pods' processes."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterable
+
+from touchstone_local import processes
+from touchstone_local.kubelet.adapters.records import load as load_pod_records
+from touchstone_local.layout import StateFolder
+from touchstone_local.processes import Identity
+from touchstone_local.supervisor.core.plan import ProcessSpec
+
+POLL_SECONDS = 0.5
+"""How often a process is looked at where the system cannot tell when it ends."""
+LOG_BYTES = 16 * 1024 * 1024
+"""A log that is longer when its process starts is put aside as `NAME.log.1`."""
+
+
+class SupervisedProcesses:
+    """Implements the port `Processes`."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+
+    def start(self, spec: ProcessSpec) -> Identity:
+        """Start a process, its output appended to its log."""
+        log = self._folder.log(spec.name)
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+        return processes.start(spec.command, environ=spec.environ, folder=self._folder.root, log=log)
+
+    def is_alive(self, identity: Identity) -> bool:
+        """Whether it still runs."""
+        return processes.is_alive(identity)
+
+    def exit_code(self, identity: Identity) -> int | None:
+        """Return how it ended; None if it runs or nobody knows."""
+        return processes.exit_code(identity)
+
+    async def wait(self, identity: Identity) -> None:
+        """Return when it has ended."""
+        ended = asyncio.Event()
+        processes.on_exit(identity, ended.set)
+        seconds = None if processes.TELLS_EXITS else POLL_SECONDS
+        while processes.is_alive(identity):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await ended.wait()
+
+    async def stop(self, identities: Iterable[Identity], *, grace_seconds: float) -> None:
+        """End processes with all that they started."""
+        alive = [identity for identity in identities if processes.is_alive(identity)]
+        await processes.stop(alive, grace_seconds=grace_seconds)
+        for identity in alive:
+            processes.kill_group(identity)
+
+
+class PodProcesses:
+    """Implements the port `Pods`, by the records that the kubelet keeps."""
+
+    def __init__(self, folder: StateFolder) -> None:
+        self._folder = folder
+
+    async def stop(self, *, grace_seconds: float) -> None:
+        """End the processes of all Pods."""
+        records = load_pod_records(self._folder.pods)
+        runs = [each.run for record in records for each in record.containers if each.run is not None]
+        await stop_family([Identity(run.pid, run.create_time) for run in runs], grace_seconds=grace_seconds)
+
+
+async def stop_family(identities: Iterable[Identity], *, grace_seconds: float) -> None:
+    """End processes whose children do the work: the children are asked, their keepers write down how they end."""
+    alive = [identity for identity in identities if processes.is_alive(identity)]
+    for identity in alive:
+        processes.send_to_children(identity, signal.SIGTERM)
+    await processes.stop(alive, grace_seconds=grace_seconds)
+    for identity in alive:
+        processes.kill_group(identity)

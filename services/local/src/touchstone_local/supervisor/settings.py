@@ -1,0 +1,35 @@
+"""The supervisor's settings; the only place that reads its environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from touchstone_runtime.settings import setting
+from touchstone_runtime.telemetry.logs import LogFormat
+
+STRIPPED_PREFIXES = ("TOUCHSTONE_", "OTEL_")
+"""What the user's shell says to other programs must not reach the platform's processes, but for what follows."""
+PASSED_NAMES = ("TOUCHSTONE_LOG_CONTENT", "TOUCHSTONE_LOG_FORMAT", "TOUCHSTONE_REFLECTION", "TOUCHSTONE_CACHE_DIR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorSettings:
+    """What a supervisor needs to know."""
+
+    state_dir: Path = setting(default=Path(".touchstone"))
+    """The platform's state folder."""
+    external_kubeconfig: Path | None = None
+    """A cluster to use in place of the embedded API server and kubelet."""
+
+    log_format: LogFormat = LogFormat.TEXT
+    """How logs are written; a person reads them on one machine."""
+
+
+def base_environment() -> dict[str, str]:
+    """Return what every process of the platform inherits."""
+    passed = {
+        name: value
+        for name, value in os.environ.items()
+        if name != "KUBECONFIG" and (not name.startswith(STRIPPED_PREFIXES) or name in PASSED_NAMES)
+    }
+    return {"TOUCHSTONE_LOG_FORMAT": LogFormat.TEXT.value, **passed, "PYTHONUNBUFFERED": "1"}
