@@ -10,7 +10,7 @@ from touchstone_local.lifetime import until_stopped
 async def main() -> None:
     """Run until a signal."""
     loaded = settings.load(KubeletSettings)
-    telemetry.setup("touchstone-kubelet", endpoint=None, log_format=loaded.log_format)
+    telemetry.setup("touchstone-kubelet", endpoint=None, log_format="json" if loaded.log_as_json else "text")
     await until_stopped(wiring.run(loaded))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from touchstone_runtime.settings import setting
-from touchstone_runtime.telemetry.logs import LogFormat
 
 from touchstone_local.kubelet.core import launching
 
@@ -23,8 +22,8 @@ class KubeletSettings:
     listen: str
     """`HOST:PORT` of the health service."""
 
-    log_format: LogFormat = LogFormat.TEXT
-    """How logs are written; a person reads them on one machine."""
+    log_as_json: bool = False
+    """Whether logs are for machines; on one machine a person reads them."""
 
 
 def inherited_environment() -> dict[str, str]:

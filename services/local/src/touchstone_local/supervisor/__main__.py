@@ -10,7 +10,7 @@ from touchstone_local.supervisor.settings import SupervisorSettings
 async def main() -> None:
     """Run until a signal."""
     loaded = settings.load(SupervisorSettings)
-    telemetry.setup("touchstone-supervisor", endpoint=None, log_format=loaded.log_format)
+    telemetry.setup("touchstone-supervisor", endpoint=None, log_format="json" if loaded.log_as_json else "text")
     await until_stopped(wiring.run(loaded))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from touchstone_runtime.settings import setting
-from touchstone_runtime.telemetry.logs import LogFormat
 
 STRIPPED_PREFIXES = ("TOUCHSTONE_", "OTEL_")
 """What the user's shell says to other programs must not reach the platform's processes, but for what follows."""
@@ -21,8 +20,8 @@ class SupervisorSettings:
     external_kubeconfig: Path | None = None
     """A cluster to use in place of the embedded API server and kubelet."""
 
-    log_format: LogFormat = LogFormat.TEXT
-    """How logs are written; a person reads them on one machine."""
+    log_as_json: bool = False
+    """Whether logs are for machines; on one machine a person reads them."""
 
 
 def base_environment() -> dict[str, str]:
@@ -32,4 +31,4 @@ def base_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name != "KUBECONFIG" and (not name.startswith(STRIPPED_PREFIXES) or name in PASSED_NAMES)
     }
-    return {"TOUCHSTONE_LOG_FORMAT": LogFormat.TEXT.value, **passed, "PYTHONUNBUFFERED": "1"}
+    return {"TOUCHSTONE_LOG_FORMAT": "text", **passed, "PYTHONUNBUFFERED": "1"}

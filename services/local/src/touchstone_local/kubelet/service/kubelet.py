@@ -99,8 +99,8 @@ class Kubelet:
     async def _run(self, uid: str, keeper: PodKeeper) -> None:
         try:
             await keeper.run()
-        except* Exception as errors:  # noqa: BLE001 (one Pod that surprises us must not end the others)
-            _log.error("Pod %s is given up until it is replaced.", uid, exc_info=errors)
+        except Exception:  # noqa: BLE001 (one Pod that surprises us must not end the others)
+            _log.exception("Pod %s is given up until the kubelet starts again.", uid)
             return
         del self._keepers[uid]
         self._changed.set()
