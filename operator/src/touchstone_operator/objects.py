@@ -19,6 +19,8 @@ LABEL_NAME = f"{GROUP}/name"
 LABEL_REVISION = f"{GROUP}/revision"
 LABEL_ROLE = f"{GROUP}/role"
 LABEL_GATE = f"{GROUP}/gate"
+LABEL_VERDICT_KEY = f"{GROUP}/verdict-key"
+"""What an EvalRun's verdict is bound to, for finding an earlier one."""
 
 ANNOTATION_APPLIED = f"{GROUP}/applied-digest"
 """Digest of what was last applied: a field that is no longer wanted shows by it."""

@@ -31,11 +31,11 @@ class Cluster(Protocol):
         """Create an object; False when the name is taken."""
         ...
 
-    async def patch_status(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> None:
+    async def patch_status(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> JsonObject:
         """Merge a patch into the status of an object as it was read. Raises StaleObject when it has changed."""
         ...
 
-    async def patch_metadata(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> None:
+    async def patch_metadata(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> JsonObject:
         """Merge a patch into the metadata of an object as it was read. Raises StaleObject when it has changed."""
         ...
 

@@ -79,7 +79,7 @@ def judge(gate: Gate, gated: Gated, runs: Sequence[EvalRun], now: datetime) -> J
     if reusable:
         return Judgement(_of_run(gate, reusable, skipped, is_reused=True))
     run = _new_run(gate, gated, template, digest, known)
-    return Judgement(_pending(gate, run["metadata"]["name"], skipped), run)
+    return Judgement(_pending(gate, "", skipped), run)
 
 
 def effective(gate: Gate, baseline: Measured | None) -> Effective:

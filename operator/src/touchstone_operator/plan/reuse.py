@@ -27,6 +27,18 @@ class VerdictKey:
     baseline: Digest | None
     template: Digest
 
+    @property
+    def label(self) -> str:
+        """The key as a label's value."""
+        document = {"subject": self.subject, "baseline": self.baseline, "template": self.template}
+        return revisions.digest_json(document).removeprefix("sha256:")[:63]
+
+
+def has_pinned_datasets(evaluation: Evaluation) -> bool:
+    """Tell whether every dataset says its digest: only then is a verdict bound to what was measured on."""
+    datasets = [suite.dataset for suite in evaluation.suites if suite.dataset]
+    return all(dataset.digest or "#sha256=" in dataset.uri for dataset in datasets)
+
 
 def template_digest(evaluation: Evaluation) -> Digest:
     """Digest suites and criteria: what is measured and what must hold."""

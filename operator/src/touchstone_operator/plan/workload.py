@@ -1,7 +1,8 @@
 """The children of a revision: its manifest and its engines. Pure: ARCHITECTURE.md says what they look like."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from touchstone_runtime.revisions import MANIFEST_KEY, Manifest
 
@@ -19,12 +20,20 @@ PLACEHOLDER_IMAGE = "touchstone-engine"
 """Where the platform names no image, processes run without one; the field must not be empty all the same."""
 
 
+class Doors(NamedTuple):
+    """Where models are reached; shown in status."""
+
+    grpc: str = ""
+    open_ai: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """What the operator passes on to engines."""
+    """What the operator knows of the platform."""
 
     environment: Mapping[str, str]
     """Variables with their values; empty values are left out."""
+    doors: Doors = field(default_factory=Doors)
 
 
 def manifest_config_map(deployment: ModelDeployment, manifest: Manifest) -> JsonObject:

@@ -1,0 +1,205 @@
+"""The plan of an EvalRun: from what the evaluation service reports to status. Pure.
+
+A failed verdict is a finished run: Succeeded, not Passed. A run that could not be measured is tried again up to its
+backoff limit, and is never Passed. A service that does not answer loses nothing: the run waits.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus
+from touchstone_operator.objects import Happening
+from touchstone_operator.plan import conditions, times
+from touchstone_operator.plan.conditions import Observation
+from touchstone_operator.ports import Measured, RunReport
+
+TYPES = ("Succeeded", "Passed", "Suspended")
+DEADLINE_GRACE = timedelta(seconds=60)
+"""The service ends a run at its deadline itself; only one that does not is ended from here."""
+FIRST_BACKOFF = timedelta(seconds=5)
+"""Doubled with each attempt."""
+
+
+class Command(StrEnum):
+    """What to ask the evaluation service for once the status is written."""
+
+    NONE = "None"
+    CANCEL = "Cancel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """Wanted status of a run, and what to ask for."""
+
+    status: EvalRunStatus
+    command: Command = Command.NONE
+    happenings: tuple[Happening, ...] = ()
+    is_active: bool = True
+    """False once it is finished: the finalizer goes."""
+    requeue_at: datetime | None = None
+
+
+def dispatch_id(run: EvalRun, attempt: int) -> str:
+    """Name an attempt: `UID-GENERATION-ATTEMPT`. The generation is the one of the first attempt: it names the run."""
+    return f"{run.metadata.uid}-{run.metadata.generation}-{attempt}"
+
+
+def suspended(run: EvalRun, now: datetime) -> RunPlan:
+    """Plan a run that is kept from starting."""
+    observed = (
+        conditions.unknown("Succeeded", "Suspended", "spec.suspend keeps the run from starting."),
+        conditions.unknown("Passed", "Suspended"),
+        conditions.holds("Suspended", "Suspended"),
+    )
+    return RunPlan(status=_status(run, run.status, observed, now), is_active=False)
+
+
+def waiting(run: EvalRun, reason: str, message: str, now: datetime, *, poll: timedelta) -> RunPlan:
+    """Plan a run that cannot go on yet: its subject does not exist, or the service does not answer."""
+    return RunPlan(status=_status(run, run.status, _active(reason, message), now), requeue_at=now + poll)
+
+
+def dispatched(run: EvalRun, subject: Measured, baseline: Measured | None, now: datetime) -> RunPlan:
+    """Plan the first attempt: it is on record before it is started."""
+    status = run.status.model_copy(
+        update={
+            "dispatch_id": dispatch_id(run, 1),
+            "attempts": 1,
+            "subject_revision": subject.name,
+            "subject_digest": subject.digest,
+            "baseline_revision": baseline.name if baseline else None,
+            "baseline_digest": baseline.digest if baseline else None,
+        }
+    )
+    observed = _active("Starting", "The run is handed to the evaluation service.")
+    return RunPlan(status=_status(run, status, observed, now), requeue_at=now)
+
+
+def reused(run: EvalRun, earlier: EvalRun, subject: Measured, baseline: Measured | None, now: datetime) -> RunPlan:
+    """Plan a run for which an earlier verdict on identical digests stands in."""
+    copied = {
+        name: getattr(earlier.status, name)
+        for name in ("verdict", "message", "score", "criteria", "artifacts", "suite_digest")
+    }
+    status = run.status.model_copy(
+        update={
+            **copied,
+            "subject_revision": subject.name,
+            "subject_digest": subject.digest,
+            "baseline_revision": baseline.name if baseline else None,
+            "baseline_digest": baseline.digest if baseline else None,
+            "completion_time": earlier.status.completion_time,
+            "reused_from": earlier.metadata.name,
+        }
+    )
+    happening = Happening("VerdictReused", f"The verdict of {earlier.metadata.name} stands in: equal digests.")
+    return _finished(run, status, "Completed", f"Reused from {earlier.metadata.name}.", now, happening)
+
+
+def refused(run: EvalRun, complaint: str, now: datetime) -> RunPlan:
+    """Plan a run that the service refuses to start: it could not be measured."""
+    status = run.status.model_copy(
+        update={"verdict": "Error", "message": complaint, "completion_time": times.write(now)}
+    )
+    happening = Happening("Refused", complaint, is_warning=True)
+    return _finished(run, status, "Refused", complaint, now, happening)
+
+
+def reported(run: EvalRun, report: RunReport, now: datetime, *, poll: timedelta) -> RunPlan:
+    """Plan a run by what the service reports."""
+    results = EvalRunStatus.model_validate(report.results)
+    status = run.status.model_copy(update={name: getattr(results, name) for name in results.model_fields_set})
+    if report.state == "Cancelled":
+        status = status.model_copy(update={"message": "The run was cancelled."})
+        happening = Happening("Cancelled", "The run was cancelled.", is_warning=True)
+        return _finished(run, status, "Cancelled", "The run was cancelled.", now, happening)
+    if report.state == "Completed":
+        return _completed(run, status, report.verdict, now)
+    if _is_overdue(run, status, now):
+        message = f"The run did not end within {run.spec.active_deadline_seconds} seconds."
+        status = status.model_copy(update={"verdict": "Error", "message": message, "completion_time": times.write(now)})
+        happening = Happening("DeadlineExceeded", message, is_warning=True)
+        plan = _finished(run, status, "DeadlineExceeded", message, now, happening)
+        return replace(plan, command=Command.CANCEL)
+    reason = "Running" if report.state == "Running" else "Queued"
+    return RunPlan(status=_status(run, status, _active(reason, _progress(status)), now), requeue_at=now + poll)
+
+
+def expires_at(run: EvalRun) -> datetime | None:
+    """Say when a finished run is removed; None when it stays."""
+    seconds, completed = run.spec.ttl_seconds_after_finished, run.status.completion_time
+    if seconds is None:
+        return None
+    return times.read(completed or run.metadata.creation_timestamp) + timedelta(seconds=seconds)
+
+
+def _completed(run: EvalRun, status: EvalRunStatus, verdict: str, now: datetime) -> RunPlan:
+    attempts = run.status.attempts or 1
+    if verdict == "Error" and attempts <= run.spec.backoff_limit:
+        due = times.read(status.completion_time or times.write(now)) + FIRST_BACKOFF * 2 ** (attempts - 1)
+        if now < due:
+            observed = _active(
+                "Retrying", f"Attempt {attempts} could not be measured: {status.message or 'no reason'}."
+            )
+            return RunPlan(status=_status(run, run.status, observed, now), requeue_at=due)
+        retried = run.status.model_copy(
+            update={"dispatch_id": dispatch_id(run, attempts + 1), "attempts": attempts + 1, "progress": None}
+        )
+        happening = Happening("Retried", f"Attempt {attempts} could not be measured: {status.message}", is_warning=True)
+        observed = _active("Starting", f"Attempt {attempts + 1} is handed to the evaluation service.")
+        return RunPlan(status=_status(run, retried, observed, now), happenings=(happening,), requeue_at=now)
+    finished = status.model_copy(
+        update={"verdict": verdict, "completion_time": status.completion_time or times.write(now)}
+    )
+    happening = Happening(f"Verdict{verdict}", status.message or f"The verdict is {verdict}.", verdict == "Error")
+    reason = "MeasurementFailed" if verdict == "Error" else "Completed"
+    return _finished(run, finished, reason, status.message or "", now, happening)
+
+
+def _finished(
+    run: EvalRun, status: EvalRunStatus, reason: str, message: str, now: datetime, happening: Happening
+) -> RunPlan:
+    make = conditions.holds if reason == "Completed" else conditions.fails
+    observed = (
+        make("Succeeded", reason, message),
+        _passed(status.verdict),
+        conditions.fails("Suspended", "NotSuspended"),
+    )
+    return RunPlan(status=_status(run, status, observed, now), happenings=(happening,), is_active=False)
+
+
+def _passed(verdict: str | None) -> Observation:
+    match verdict:
+        case "Passed":
+            return conditions.holds("Passed", "Passed")
+        case "Failed":
+            return conditions.fails("Passed", "Failed")
+        case _:
+            return conditions.unknown("Passed", verdict or "NoVerdict")
+
+
+def _active(reason: str, message: str) -> tuple[Observation, ...]:
+    return (
+        conditions.unknown("Succeeded", reason, message),
+        conditions.unknown("Passed", reason),
+        conditions.fails("Suspended", "NotSuspended"),
+        conditions.holds(conditions.RECONCILING, reason, message),
+    )
+
+
+def _progress(status: EvalRunStatus) -> str:
+    progress = status.progress
+    return f"{progress.items_done} of {progress.items_total} items are done." if progress else "Waits for a worker."
+
+
+def _is_overdue(run: EvalRun, status: EvalRunStatus, now: datetime) -> bool:
+    if status.start_time is None:
+        return False
+    return now > times.read(status.start_time) + timedelta(seconds=run.spec.active_deadline_seconds) + DEADLINE_GRACE
+
+
+def _status(run: EvalRun, status: EvalRunStatus, observed: tuple[Observation, ...], now: datetime) -> EvalRunStatus:
+    generation = run.metadata.generation
+    merged = conditions.merge(run.status.conditions, observed, generation=generation, now=now)
+    return status.model_copy(update={"observed_generation": generation, "conditions": merged})

@@ -1,0 +1,148 @@
+"""The conditions of a ModelDeployment. Pure.
+
+Ready speaks of what serves, Promoted of what the spec asks for: a failed gate leaves Ready alone. Reconciling and
+Stalled are the pair that kstatus reads, and are there only while they hold.
+"""
+
+from collections.abc import Sequence
+
+from touchstone_operator.api.evaluations import GateResult
+from touchstone_operator.api.modeldeployment import RevisionStatus
+from touchstone_operator.plan import conditions, engines
+from touchstone_operator.plan.bundle import Unresolved
+from touchstone_operator.plan.conditions import Observation
+from touchstone_operator.plan.course import Course
+from touchstone_operator.plan.rollout_terms import Hold, Stage, Strategy
+
+TYPES = ("Ready", "ModelCached", "WorkloadsReady", "CandidateAvailable", "Promoted", "RolledBack")
+
+
+def observe(course: Course, revisions: Sequence[RevisionStatus]) -> tuple[Observation, ...]:
+    """Observe all conditions."""
+    gates = {revision.name: revision.gates or () for revision in revisions}
+    ready, promoted = _ready(course), _promoted(course, gates)
+    return (
+        ready,
+        _model_cached(course),
+        _workloads_ready(course),
+        _candidate_available(course),
+        promoted,
+        _rolled_back(course, promoted),
+        *_kstatus(course, ready, promoted),
+    )
+
+
+def _ready(course: Course) -> Observation:
+    state, observed = course.decision.state, course.observed
+    if not state.stable:
+        return conditions.fails("Ready", "NoStableRevision", "No revision has passed its gates yet.")
+    if observed.replicas == 0:
+        return conditions.holds("Ready", "Idle", "Scaled to zero.")
+    if state.stable in observed.ready and state.stable in course.decision.running:
+        return conditions.holds("Ready", "Serving", f"Revision {state.stable} serves.")
+    if course.policy.strategy is Strategy.RECREATE and state.candidate:
+        return conditions.fails("Ready", "Recreating", f"{state.stable} makes room for {state.candidate}.")
+    found = observed.engines.get(state.stable)
+    count = engines.ready_replicas(found) if found else 0
+    complaint = engines.complaint(observed.engines, state.stable)
+    message = f"{count} of {observed.replicas} engines of {state.stable} are ready. {complaint}"
+    return conditions.fails("Ready", "EnginesNotReady", message.strip())
+
+
+def _model_cached(course: Course) -> Observation:
+    digest = course.observed.contents.model_digest
+    if not isinstance(digest, Unresolved):
+        return conditions.holds("ModelCached", "Resolved", f"The weights are {digest}.")
+    if digest.is_waiting:
+        return conditions.unknown("ModelCached", digest.reason, digest.message)
+    return conditions.fails("ModelCached", digest.reason, digest.message)
+
+
+def _workloads_ready(course: Course) -> Observation:
+    running = course.decision.running
+    missing = sorted(running - course.observed.ready)
+    if not running:
+        return conditions.fails("WorkloadsReady", "NoEngines", "No engines run.")
+    if missing:
+        return conditions.fails(
+            "WorkloadsReady", "EnginesNotReady", f"Not all engines of {', '.join(missing)} are ready."
+        )
+    return conditions.holds("WorkloadsReady", "EnginesReady", "All engines are ready.")
+
+
+def _candidate_available(course: Course) -> Observation:
+    candidate = course.decision.state.candidate
+    if not candidate:
+        return conditions.fails("CandidateAvailable", "NoCandidate", "No revision is on its way.")
+    if candidate in course.observed.ready:
+        return conditions.holds(
+            "CandidateAvailable", "EnginesReady", f"Revision {candidate} can be reached by pinning."
+        )
+    complaint = engines.complaint(course.observed.engines, candidate)
+    message = f"Engines of {candidate} are not ready. {complaint}".strip()
+    return conditions.fails("CandidateAvailable", "EnginesNotReady", message)
+
+
+def _promoted(course: Course, gates: dict[str, tuple[GateResult, ...]]) -> Observation:
+    state, stage = course.decision.state, course.decision.stage
+    if state.failed:
+        return conditions.fails("Promoted", state.hold, _why_held(course, gates.get(state.failed, ())))
+    if isinstance(course.manifest, Unresolved):
+        return conditions.unknown("Promoted", course.manifest.reason, course.manifest.message)
+    if state.stable == course.target:
+        return conditions.holds("Promoted", "Promoted", _how_promoted(state.stable, gates.get(state.stable, ())))
+    if stage is Stage.SUSPENDED:
+        return conditions.fails("Promoted", stage, "spec.suspend stops rollouts.")
+    undecided = _said(gates.get(state.candidate, ()), "Inconclusive") if stage is Stage.PAUSED else ""
+    message = f"Revision {state.candidate} waits for {course.decision.waiting_for}. {undecided}".strip()
+    return conditions.fails("Promoted", stage, message)
+
+
+def _rolled_back(course: Course, promoted: Observation) -> Observation:
+    if course.decision.state.hold is Hold.ROLLED_BACK:
+        return conditions.holds("RolledBack", "LiveGateFailed", promoted.message)
+    return conditions.fails("RolledBack", "NotRolledBack")
+
+
+def _kstatus(course: Course, ready: Observation, promoted: Observation) -> tuple[Observation, ...]:
+    stage, manifest = course.decision.stage, course.manifest
+    if stage is Stage.SUSPENDED:
+        return ()
+    if isinstance(manifest, Unresolved):
+        report = conditions.RECONCILING if manifest.is_waiting else conditions.STALLED
+        return (conditions.holds(report, manifest.reason, manifest.message),)
+    if course.decision.state.failed or stage is Stage.PAUSED:
+        return (conditions.holds(conditions.STALLED, promoted.reason, promoted.message),)
+    if promoted.status != "True":
+        return (conditions.holds(conditions.RECONCILING, promoted.reason, promoted.message),)
+    if ready.status != "True":
+        return (conditions.holds(conditions.RECONCILING, ready.reason, ready.message),)
+    return ()
+
+
+def _why_held(course: Course, gates: Sequence[GateResult]) -> str:
+    state = course.decision.state
+    match state.hold:
+        case Hold.ABORTED:
+            return f"Revision {state.failed} was aborted by annotation. Change the spec to go on."
+        case Hold.NOT_READY:
+            seconds = course.policy.progress_deadline_seconds
+            return f"Engines of {state.failed} were not ready within {seconds} seconds. Change the spec to try again."
+        case Hold.GATE_ERROR:
+            return f"Revision {state.failed} could not be measured: {_said(gates, 'Error')}"
+        case Hold.ROLLED_BACK:
+            return f"Revision {state.failed} was taken back: {_said(gates, 'Failed')}"
+        case _:
+            said = _said(gates, "Failed") or _said(gates, "Inconclusive")
+            return f"Revision {state.failed} gets no traffic: {said}"
+
+
+def _how_promoted(stable: str, gates: Sequence[GateResult]) -> str:
+    refused = [gate.name for gate in gates if gate.verdict in {"Failed", "Error"} and gate.eval_run_ref]
+    if refused:
+        return f"Revision {stable} was promoted by annotation, not by its gates: {', '.join(refused)} did not pass."
+    return f"Revision {stable} serves."
+
+
+def _said(gates: Sequence[GateResult], verdict: str) -> str:
+    return "; ".join(f"gate {gate.name}: {gate.message or verdict}" for gate in gates if gate.verdict == verdict)

@@ -1,0 +1,141 @@
+"""Reconciles ModelDeployments: reads what a plan needs, has it planned, carries it out."""
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from touchstone_runtime.revisions import MANIFEST_KEY, Digest, Manifest, ManifestInvalid
+
+from touchstone_operator import errors, objects
+from touchstone_operator.api.evalrun import EvalRun
+from touchstone_operator.api.modeldeployment import ModelDeployment
+from touchstone_operator.api.ragindex import RagIndex
+from touchstone_operator.objects import JsonObject, Key
+from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions
+from touchstone_operator.plan.bundle import Contents, Unresolved
+from touchstone_operator.plan.course import Observed
+from touchstone_operator.plan.workload import Platform
+from touchstone_operator.ports import LiveMetrics, Outside
+from touchstone_operator.reconcile.execution import Execution
+from touchstone_operator.reconcile.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDeployments:
+    """The reconciler of ModelDeployments."""
+
+    outside: Outside
+    platform: Platform
+    default_image: str = ""
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Look at a ModelDeployment once."""
+        obj = await self.outside.cluster.get(objects.MODEL_DEPLOYMENT, key.namespace, key.name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return Outcome()
+        deployment = ModelDeployment.read(obj)
+        execution = Execution(self.outside.cluster, self.outside.now, objects.MODEL_DEPLOYMENT, obj)
+        if not deployment.status.conditions:
+            await execution.write_conditions(conditions.first_sight(modeldeployment_conditions.TYPES))
+            return Outcome(requeue_at=self.outside.now())
+        observed = await self._observe(deployment)
+        plan = modeldeployment.plan(observed, self.platform, self.outside.now())
+        await execution.carry_out(plan, found=(*observed.config_maps.values(), *observed.engines.values()))
+        return Outcome(requeue_at=plan.requeue_at)
+
+    async def _observe(self, deployment: ModelDeployment) -> Observed:
+        namespace, name = deployment.metadata.namespace, deployment.metadata.name
+        labels = objects.labels(objects.MODEL_DEPLOYMENT, name)
+        cluster = self.outside.cluster
+        config_maps, deployments, runs = await asyncio.gather(
+            cluster.list(objects.CONFIG_MAP, namespace, labels=labels),
+            cluster.list(objects.DEPLOYMENT, namespace, labels=labels),
+            cluster.list(objects.EVAL_RUN, namespace, labels=labels),
+        )
+        own = [_controlled(found, deployment) for found in (config_maps, deployments, runs)]
+        manifests = _manifests(own[0])
+        return Observed(
+            deployment=deployment,
+            contents=await self._contents(deployment, manifests),
+            manifests=manifests,
+            config_maps={obj["metadata"]["name"]: obj for obj in own[0]},
+            engines={obj["metadata"]["name"]: obj for obj in own[1] if not obj["metadata"].get("deletionTimestamp")},
+            runs=tuple(EvalRun.read(obj) for obj in own[2]),
+            run_objects={obj["metadata"]["name"]: obj for obj in own[2]},
+            live=await self._live(deployment),
+        )
+
+    async def _contents(self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]) -> Contents:
+        spec, namespace = deployment.spec, deployment.metadata.namespace
+        prompt: str | None = None
+        index: RagIndex | None = None
+        if spec.prompt:
+            reference = spec.prompt.config_map_key_ref
+            config_map = await self.outside.cluster.get(objects.CONFIG_MAP, namespace, reference.name)
+            prompt = ((config_map or {}).get("data") or {}).get(reference.key)
+        if spec.rag:
+            found = await self.outside.cluster.get(objects.RAG_INDEX, namespace, spec.rag.index_ref.name)
+            index = RagIndex.read(found) if found else None
+        return Contents(
+            model_digest=await self._model_digest(deployment, manifests),
+            prompt=prompt,
+            index=index,
+            default_image=self.default_image,
+        )
+
+    async def _model_digest(
+        self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
+    ) -> Digest | Unresolved:
+        model = deployment.spec.model
+        served_name = model.name or deployment.metadata.name
+        known = bundle.declared_digest(model, deployment.spec.engine.type, served_name)
+        known = known or bundle.pinned_digest(model, manifests.values())
+        if known or bundle.unsupported(deployment.spec):
+            return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
+        try:
+            return await self.outside.models.digest(model.uri, credentials=await self._credentials(deployment))
+        except errors.ModelUnresolved as error:
+            return Unresolved("ModelResolving", error.message, is_waiting=True)
+        except errors.ModelNotFound as error:
+            return Unresolved("ModelNotFound", error.message)
+
+    async def _credentials(self, deployment: ModelDeployment) -> dict[str, str]:
+        reference = deployment.spec.model.credentials_secret_ref
+        if reference is None:
+            return {}
+        secret = await self.outside.cluster.get(objects.SECRET, deployment.metadata.namespace, reference.name)
+        data = (secret or {}).get("data") or {}
+        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+    async def _live(self, deployment: ModelDeployment) -> dict[str, LiveMetrics | None]:
+        revision, gates = modeldeployment.watched_gates(deployment)
+        model = f"{deployment.metadata.namespace}/{deployment.metadata.name}"
+        live: dict[str, LiveMetrics | None] = {}
+        for gate in gates:
+            try:
+                live[gate.name] = await self.outside.traffic.metrics(model, revision, gate.window_seconds)
+            except (errors.PeerUnavailable, errors.PeerRefused):
+                live[gate.name] = None
+        return live
+
+
+def _controlled(found: list[JsonObject], deployment: ModelDeployment) -> list[JsonObject]:
+    """Keep what the ModelDeployment itself made, not what carries its labels or belongs to a namesake before it."""
+    return [obj for obj in found if objects.is_controlled_by(objects.metadata(obj), deployment.metadata)]
+
+
+def _manifests(config_maps: list[JsonObject]) -> dict[str, Manifest]:
+    """Read manifests, newest first. One that does not hash to its digest is left out: it is no revision."""
+    newest_first = sorted(
+        config_maps,
+        key=lambda obj: (obj["metadata"].get("creationTimestamp", ""), obj["metadata"]["name"]),
+        reverse=True,
+    )
+    manifests = {}
+    for obj in newest_first:
+        try:
+            manifests[obj["metadata"]["name"]] = Manifest.from_json((obj.get("data") or {}).get(MANIFEST_KEY, ""))
+        except ManifestInvalid:
+            continue
+    return manifests
