@@ -1,0 +1,1 @@
+"""The collector's doors: OTLP over gRPC in, HTTP out."""
