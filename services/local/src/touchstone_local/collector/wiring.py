@@ -1,5 +1,6 @@
 """Puts the collector together."""
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import Generator
@@ -31,7 +32,12 @@ async def _serve_http(store: TelemetryStore, listen: str) -> None:
     config = uvicorn.Config(
         http.application(store), host=host, port=int(port), log_config=None, access_log=False, lifespan="off"
     )
-    await _SignallessServer(config).serve()
+    server = _SignallessServer(config)
+    try:
+        await server.serve()
+    except asyncio.CancelledError:
+        await server.shutdown()
+        raise
 
 
 class _SignallessServer(uvicorn.Server):
