@@ -55,14 +55,19 @@ class Execution:
         self._obj = await self._cluster.patch_status(self._kind, self._obj, patch)
         return True
 
-    async def write_conditions(self, observed: Sequence[Observation]) -> bool:
-        """Write some conditions, and leave the rest of the status as it is."""
+    async def write_conditions(self, observed: Sequence[Observation], *, is_observed: bool = False) -> bool:
+        """Write some conditions, and leave the rest of the status as it is.
+
+        The generation counts as observed only where there is nothing more to do for it.
+        """
         status = dict(self._obj.get("status") or {})
         generation = int(self._obj["metadata"].get("generation") or 0)
         known = tuple(Condition.model_validate(condition) for condition in status.get("conditions") or ())
         merged = conditions.merge(known, observed, generation=generation, now=self._now())
         names = {condition.type for condition in merged}
         kept = [condition for condition in known if condition.type not in names | {"Reconciling", "Stalled"}]
+        if is_observed:
+            status["observedGeneration"] = generation
         status["conditions"] = [condition.dump() for condition in (*kept, *merged)]
         return await self.write_status(status)
 
