@@ -124,6 +124,7 @@ class Supervisor:
             self._note(spec, identity)
             was_ready = await self._become_ready(spec, identity)
             if was_ready and spec.check is Check.EXIT:
+                del self._running[spec.name]
                 self._change(spec, phase=ProcessPhase.COMPLETED, pid=0)
                 return
             if was_ready:
