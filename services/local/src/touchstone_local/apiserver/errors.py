@@ -16,7 +16,7 @@ DomainError
     ├── Invalid            422: well-formed, and against the rules of its kind
     ├── Undeclared         500: an applied field that the schema does not know (as Kubernetes answers it)
     └── VersionUnknown     504: a version that lies in the future
-StateBusy and ListenRefused stop the process at its start.
+StateBusy, PortTaken and ListenRefused stop the process at its start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -164,6 +164,18 @@ class StateBusy(FailedPrecondition):
         super().__init__(
             f"Another API server uses {path}. Stop it, or give this one its own TOUCHSTONE_STATE_DIR.",
             metadata={"path": path},
+        )
+
+
+class PortTaken(FailedPrecondition):
+    """Something else listens there."""
+
+    reason = "PORT_TAKEN"
+
+    def __init__(self, address: str, why: str) -> None:
+        super().__init__(
+            f"Cannot listen on {address}: {why}. Stop what listens there, or set TOUCHSTONE_LISTEN to another port.",
+            metadata={"address": address, "why": why},
         )
 
 

@@ -53,6 +53,15 @@ class Store:
         """The newest version whose changes are no longer kept."""
         return self._log.compacted
 
+    def dropped(self, storage: str) -> int:
+        """Return the newest version of a storage's changes that was dropped since the start."""
+        return self._log.dropped(storage)
+
+    def wake_all(self) -> None:
+        """Wake everyone who waits for a change, so that they can see that the server stops."""
+        for name in list(self._signals):
+            self._signals.pop(name).set()
+
     def subscribe(self, listener: Listener) -> None:
         """Call a listener after each change that has been stored."""
         self._listeners.append(listener)

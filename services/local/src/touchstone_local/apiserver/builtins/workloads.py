@@ -1,7 +1,7 @@
 """The rules of what runs: Pod, Deployment, ReplicaSet, Job. Pure."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from touchstone_local.apiserver.builtins.behaviours import Behaviour
 from touchstone_local.apiserver.core import faults, metadata, objects
@@ -71,9 +71,9 @@ def _validate_pod(obj: JsonObject, live: JsonObject | None) -> Iterator[Fault]:
             "`spec.activeDeadlineSeconds`, `spec.tolerations` (only additions to existing tolerations), "
             "`spec.terminationGracePeriodSeconds`",
         )
-    if live is not None and objects.at(live, "spec", "nodeName"):
-        if objects.at(obj, "spec", "nodeName") != objects.at(live, "spec", "nodeName"):
-            yield faults.forbidden("spec.nodeName", "may not be changed once it is set")
+    node = objects.at(live, "spec", "nodeName")
+    if node and objects.at(obj, "spec", "nodeName") != node:
+        yield faults.forbidden("spec.nodeName", "may not be changed once it is set")
 
 
 def _fixed_part(pod: JsonObject) -> JsonObject:
@@ -101,7 +101,8 @@ def _prepare_deployment(obj: JsonObject, live: JsonObject | None) -> None:
             rolling.setdefault("maxUnavailable", "25%")
 
 
-class _Selection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Selection:
     """The rules of a kind whose selector must find the Pods of its template."""
 
     restart_policies: tuple[str, ...]

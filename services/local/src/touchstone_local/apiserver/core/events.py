@@ -47,6 +47,7 @@ class EventLog:
         self._by_storage: defaultdict[str, list[Event]] = defaultdict(list)
         self.compacted = 0
         """The newest version that is no longer kept."""
+        self._dropped: defaultdict[str, int] = defaultdict(int)
 
     def append(self, event: Event) -> None:
         """Add the newest event."""
@@ -58,11 +59,17 @@ class EventLog:
         events = self._all if storage is None else self._by_storage[storage]
         return events[bisect.bisect_right(events, version, key=attrgetter("version")) :]
 
+    def dropped(self, storage: str) -> int:
+        """Return the newest version of a storage's events that was dropped since the start; 0 if none was."""
+        return self._dropped[storage]
+
     def trim(self) -> int | None:
         """Drop the oldest events once there are a tenth too many; return the newest version dropped, if any."""
         if len(self._all) <= self._capacity + self._capacity // 10:
             return None
         self.compacted = self._all[-self._capacity - 1].version
+        for event in self._all[: -self._capacity]:
+            self._dropped[event.key.storage] = event.version
         self._all = list(self.after(self.compacted))
         for storage in list(self._by_storage):
             self._by_storage[storage] = list(self.after(self.compacted, storage))

@@ -64,7 +64,7 @@ class Kind:
     scale: Scale | None = None
     columns: tuple[Column, ...] = ()
     selectable: tuple[str, ...] = ()
-    """Paths that field selectors may name, beside metadata.name and metadata.namespace."""
+    """Paths in the stored shape that field selectors may name, beside metadata.name and metadata.namespace."""
     name_rule: NameRule = metadata.subdomain
     stored_as: str = ""
     """The storage of another kind of which this is a view."""
@@ -102,12 +102,21 @@ class Kind:
         """Return where an object of this kind is stored."""
         return Key(self.storage, namespace if self.is_namespaced else "", name)
 
-    def selectable_of(self, obj: JsonObject) -> Selectable:
-        """Return what selectors see of an object."""
-        fields = {path: _text(objects.at(obj, *path.split("."))) for path in self.selectable}
-        fields["metadata.name"] = objects.name(obj)
-        fields["metadata.namespace"] = objects.namespace(obj)
-        return Selectable(objects.labels(obj), fields)
+    @property
+    def field_names(self) -> dict[str, str]:
+        """What field selectors of this version may name, with the path in the stored shape."""
+        names = {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
+        for path in self.selectable:
+            head, dot, rest = path.partition(".")
+            names[f"{self.renames.get(head, head)}{dot}{rest}"] = path
+        return names
+
+    def selectable_of(self, stored: JsonObject) -> Selectable:
+        """Return what selectors see of an object in its stored shape."""
+        fields = {path: _text(objects.at(stored, *path.split("."))) for path in self.selectable}
+        fields["metadata.name"] = objects.name(stored)
+        fields["metadata.namespace"] = objects.namespace(stored)
+        return Selectable(objects.labels(stored), fields)
 
     def served(self, stored: JsonObject) -> JsonObject:
         """Return a stored object in this version's shape; the stored one is not changed."""

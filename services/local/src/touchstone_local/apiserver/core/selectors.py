@@ -73,8 +73,8 @@ def parse_labels(text: str) -> tuple[Requirement, ...]:
     return tuple(terms)
 
 
-def parse_fields(text: str, *, known: tuple[str, ...], kind: str) -> tuple[Requirement, ...]:
-    """Parse a field selector for a kind whose selectable fields are known.
+def parse_fields(text: str, *, known: Mapping[str, str], kind: str) -> tuple[Requirement, ...]:
+    """Parse a field selector for a kind; `known` maps the names that it has to the paths that are matched.
 
     Raises:
         BadRequest: It is not one, or the kind does not have the field.
@@ -87,7 +87,7 @@ def parse_fields(text: str, *, known: tuple[str, ...], kind: str) -> tuple[Requi
         key, operator, value = found.groups()
         if key not in known:
             raise errors.BadRequest(f'field label not supported: "{key}" (of {kind})')
-        terms.append(Requirement(key, "!=" if operator == "!=" else "=", (value,)))
+        terms.append(Requirement(known[key], "!=" if operator == "!=" else "=", (value,)))
     return tuple(terms)
 
 

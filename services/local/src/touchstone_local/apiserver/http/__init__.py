@@ -1,0 +1,1 @@
+"""The protocol of the Kubernetes API over HTTP: paths, media types, bodies, streams."""
