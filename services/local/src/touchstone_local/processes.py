@@ -79,7 +79,10 @@ def is_alive(identity: Identity) -> bool:
     child = _children.get(identity.pid)
     if child is not None and child.poll() is not None:
         return False
-    return _find(identity) is not None
+    found = _find(identity)
+    if found is None and child is not None:
+        child.poll()  # it became a zombie in between; a child that nobody asks about stays one
+    return found is not None
 
 
 def exit_code(identity: Identity) -> int | None:

@@ -16,6 +16,7 @@ class CachedCluster:
 
     def __init__(self, cluster: Cluster, changed: Callable[[], None]) -> None:
         self._cluster = cluster
+        self._changed = changed
         self._caches = {resource: Cache() for resource in (DEPLOYMENTS, JOBS, PODS)}
         self._reflectors = [Reflector(cluster, each, cache, changed) for each, cache in self._caches.items()]
         self._configuration: dict[tuple[Resource, str, str], Object | None] = {}
@@ -64,7 +65,7 @@ class CachedCluster:
 
     async def create_pod(self, pod: Object) -> None:
         """Create a Pod."""
-        self._caches[PODS].put(await self._cluster.create(PODS, pod, namespace=fields.namespace(pod)))
+        self._note(PODS, await self._cluster.create(PODS, pod, namespace=fields.namespace(pod)))
 
     async def delete_pod(self, pod: Object) -> None:
         """Ask a Pod to go."""
@@ -85,8 +86,13 @@ class CachedCluster:
         answer = await self._cluster.merge(
             resource, body, name=fields.name(obj), namespace=fields.namespace(obj), subresource="status"
         )
-        self._caches[resource].put(answer)
+        self._note(resource, answer)
         return answer
+
+    def _note(self, resource: Resource, obj: Object) -> None:
+        """Take an answer into the cache and tell: the watch's event for it will bring nothing new."""
+        self._caches[resource].put(obj)
+        self._changed()
 
     async def _delete(self, resource: Resource, obj: Object, *, grace_seconds: int | None) -> None:
         try:
@@ -101,6 +107,7 @@ class CachedCluster:
             self._caches[resource].remove(obj)
             raise
         if fields.uid(answer) == fields.uid(obj) and fields.is_terminating(answer) and grace_seconds != 0:
-            self._caches[resource].put(answer)
+            self._note(resource, answer)
         elif not fields.sequence(obj, "metadata", "finalizers"):
             self._caches[resource].remove(obj)
+            self._changed()
