@@ -77,10 +77,10 @@ def test_the_password_is_not_in_a_command_nor_in_a_representation() -> None:
         assert "secret" not in repr(spec)
 
 
-def test_a_fingerprint_changes_with_the_environment() -> None:
-    first, second = plan.processes(options())[0], plan.processes(options(base_environ={"PATH": "/usr/bin"}))[0]
-    assert first.fingerprint != second.fingerprint
-    assert first.fingerprint == plan.processes(options())[0].fingerprint
+def test_a_fingerprint_changes_with_what_we_say_but_not_with_the_shell() -> None:
+    fingerprint = plan.processes(options())[1].fingerprint
+    assert plan.processes(options(base_environ={"PATH": "/usr/bin", "OLDPWD": "/x"}))[1].fingerprint == fingerprint
+    assert plan.processes(options(addresses=Addresses("127.88.8")))[1].fingerprint != fingerprint
 
 
 def test_a_state_reads_back_as_it_was_written() -> None:

@@ -81,7 +81,8 @@ def is_alive(identity: Identity) -> bool:
         return False
     found = _find(identity)
     if found is None and child is not None:
-        child.poll()  # it became a zombie in between; a child that nobody asks about stays one
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(timeout=1.0)  # it is on its way out; a child that nobody asks about stays a zombie
     return found is not None
 
 
@@ -118,14 +119,14 @@ def kill_group(identity: Identity) -> None:
         os.killpg(identity.pid, signal.SIGKILL)
 
 
-def usage(identity: Identity) -> Usage:
-    """Return what the process and its descendants use now; nothing if it is gone."""
+def usage(identity: Identity, *, with_descendants: bool = True) -> Usage:
+    """Return what the process, and its descendants, use now; nothing if it is gone."""
     process = _find(identity)
     if process is None:
         return Usage(0, 0)
     family = [process]
     with contextlib.suppress(psutil.NoSuchProcess):
-        family += process.children(recursive=True)
+        family += process.children(recursive=True) if with_descendants else []
     sizes = [_memory_bytes(member) for member in family]
     return Usage(sum(sizes), sum(1 for size in sizes if size))
 

@@ -51,7 +51,7 @@ def get(
     output: str | None,
     watch: bool,
 ) -> None:
-    """Show objects: KIND [NAME] or KIND/NAME; short names and `touchstone`, for all of ours, will do."""
+    """Show objects: KIND[,KIND…] [NAME] or KIND/NAME; short names and `touchstone`, for all of ours, will do."""
     kind, name = _kind_and_name(kind, name)
     view = View(namespace="" if all_namespaces else namespace, selector=selector, output=output or "")
     run(_get(session, kind, name, view, watch=watch))
@@ -124,14 +124,16 @@ async def _get(session: Session, kind: str, name: str, view: View, *, watch: boo
     from touchstone_local.kube.discovery import Discovery  # noqa: PLC0415
 
     async with await session.connect() as cluster:
-        resources = (await Discovery.load(cluster)).find_all(kind)
+        discovery = await Discovery.load(cluster)
+        resources = [resource for each in kind.split(",") for resource in discovery.find_all(each)]
         found = False
         for resource in resources:
-            prefix = f"{resource.kind.lower()}.{resource.group}/" if len(resources) > 1 else ""
+            full = f"{resource.kind.lower()}.{resource.group}".rstrip(".")
+            prefix = f"{full}/" if len(resources) > 1 else ""
             found = await _show(cluster, resource, name, view, prefix=prefix) or found
         if not found and not watch:
             where = f" in {view.namespace}" if view.namespace else ""
-            click.echo(f"There is no {kind}{where}.", err=True)
+            click.echo(f"No {kind} found{where}.", err=True)
         if watch:
             await _watch(cluster, resources[0], name, view)
 

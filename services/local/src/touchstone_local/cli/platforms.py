@@ -155,7 +155,7 @@ def _process_table(state: "PlatformState", session: Session) -> "tuple[Table, in
             phase = "Running" if run_now else container.waiting_reason or "Ended"
             rows.append((f"pod/{record.name}", phase, identity, container.restarts, record.ip))
     for name, phase, identity, restarts, address in rows:
-        used = processes.usage(identity).memory_bytes if identity.pid else 0
+        used = processes.usage(identity, with_descendants=identity != supervisor).memory_bytes if identity.pid else 0
         total += used
         table.add_row(name, phase, str(identity.pid or ""), _megabytes(used) if used else "", str(restarts), address)
     return table, total

@@ -17,15 +17,16 @@ WATCH_SECONDS = 60
 
 
 def condition_is(kind: str, status: str = "True", *, reason: str = "") -> Claim:
-    """Claim that a condition of the object's present generation has a status, and a reason if one is given."""
+    """Claim that a condition of the object's present generation has a status, and a reason if one is given.
+
+    A kind that does not tell which generation it has observed, as Pods do, is taken at its word.
+    """
 
     def holds(obj: Object) -> bool:
         found = fields.condition(obj, kind)
         generation = fields.integer(obj, "metadata", "generation")
-        observed = fields.integer(
-            found, "observedGeneration", default=fields.integer(obj, "status", "observedGeneration")
-        )
-        if observed < generation:
+        whole = fields.integer(obj, "status", "observedGeneration", default=generation)
+        if fields.integer(found, "observedGeneration", default=whole) < generation:
             return False
         return fields.text(found, "status") == status and reason in ("", fields.text(found, "reason"))
 

@@ -137,6 +137,7 @@ class Supervisor:
     def _start(self, spec: ProcessSpec) -> Identity:
         identity = self._processes.start(spec)
         self._running[spec.name] = identity
+        _log.info("Started %s, pid %s.", spec.name, identity.pid)
         return identity
 
     async def _become_ready(self, spec: ProcessSpec, identity: Identity) -> bool:

@@ -12,6 +12,7 @@ from touchstone_local.supervisor.core.addresses import Addresses
 
 ENGINE_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1"}
 """Threads of engines that spin while they wait starve everything else on a small machine."""
+OUR_VARIABLES = ("TOUCHSTONE_", "KUBECONFIG", "OTEL_", "OMP_", "GOMP_", "MALLOC_")
 SMALL_HEAP = {"MALLOC_ARENA_MAX": "2"}
 """glibc gives each thread its own heap otherwise, which a dozen Python processes pay for in memory."""
 
@@ -60,8 +61,9 @@ class ProcessSpec:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of command and environment."""
-        content = json.dumps([list(self.command), dict(sorted(self.environ.items()))])
+        """A digest of the command and of the variables that we set; the rest of the environment is the shell's."""
+        ours = {name: value for name, value in self.environ.items() if name.startswith(OUR_VARIABLES)}
+        content = json.dumps([list(self.command), dict(sorted(ours.items()))])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
