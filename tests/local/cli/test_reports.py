@@ -14,8 +14,12 @@ EVALRUN = {
     "metadata": {"name": "chat-2-quality-1"},
     "spec": {
         "criteria": [
-            {"name": "floor", "metric": "golden/contains"},
-            {"name": "gain", "metric": "golden/contains"},
+            {
+                "name": "floor",
+                "metric": "golden/contains",
+                "absolute": {"operator": "GreaterOrEqual", "value": "0.25"},
+            },
+            {"name": "gain", "metric": "golden/contains", "relative": {"minImprovement": "0.05"}},
             {"name": "speed", "metric": "perf/ttft_p95_millis"},
         ]
     },
@@ -50,8 +54,11 @@ def row(text: str, name: str) -> list[str]:
 def test_a_gate_says_what_was_measured_against_what() -> None:
     text = text_of(reports.gate_table(EVALRUN))
     assert "chat-bbb against chat-aaa" in text
-    assert row(text, "floor") == ["floor", "golden/contains", "", "0.4", "", "[0.26, 0.55]", "Passed", "40"]
-    assert row(text, "gain") == ["gain", "golden/contains", "0.4", "0.05", "-0.35", "[-0.5, -0.2]", "Failed", "40"]
+    assert row(text, "floor") == ["floor", "golden/contains ≥ 0.25", "", "0.4", "", "[0.26, 0.55]", "Passed", "40"]
+    assert row(text, "gain") == [
+        "gain", "golden/contains better by ≥ 0.05", "0.4", "0.05", "-0.35", "[-0.5, -0.2]", "Failed", "40",
+    ]  # fmt: skip
+    assert "95 % interval" in text
 
 
 def test_a_criterion_without_a_result_is_open() -> None:

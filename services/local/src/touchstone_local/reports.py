@@ -11,6 +11,8 @@ from touchstone_local.fields import Object
 
 COLOURS = {"Passed": "green", "Failed": "red", "Inconclusive": "yellow", "Error": "red"}
 
+_OPERATORS = {"GreaterOrEqual": "≥", "LessOrEqual": "≤", "Greater": ">", "Less": "<"}
+
 
 def gate_table(evalrun: Mapping[str, object], *, title: str = "") -> Table:
     """Return the table of an EvalRun: a row a criterion.
@@ -21,7 +23,7 @@ def gate_table(evalrun: Mapping[str, object], *, title: str = "") -> Table:
     table = Table(title=title or _title(evalrun), title_justify="left", title_style="bold")
     for name, justify in (
         ("criterion", "left"), ("metric", "left"), ("baseline", "right"), ("candidate", "right"),
-        ("difference", "right"), ("95 % interval", "right"), ("verdict", "left"), ("items", "right"),
+        ("difference", "right"), (_interval_name(evalrun), "right"), ("verdict", "left"), ("items", "right"),
     ):  # fmt: skip
         table.add_column(name, justify="right" if justify == "right" else "left", no_wrap=name != "metric")
     results = {fields.text(each, "name"): each for each in fields.items(evalrun, "status", "criteria")}
@@ -36,6 +38,15 @@ def verdict(evalrun: Mapping[str, object]) -> Text:
     text = Text(said, style=f"bold {COLOURS.get(said, 'cyan')}")
     message = fields.text(evalrun, "status", "message")
     return text.append(f"  {message}", style="default") if message else text
+
+
+def remarks(evalrun: Mapping[str, object]) -> list[str]:
+    """Return what the criteria say for themselves, those that did not pass first."""
+    criteria = sorted(
+        fields.items(evalrun, "status", "criteria"), key=lambda each: fields.text(each, "verdict") == "Passed"
+    )
+    said = [(fields.text(each, "name"), fields.text(each, "message")) for each in criteria]
+    return [f"{name}: {message}" for name, message in said if message]
 
 
 def report_uri(evalrun: Mapping[str, object]) -> str:
@@ -55,6 +66,28 @@ def _title(evalrun: Mapping[str, object]) -> str:
     return f"{fields.name(evalrun)}: {subject}{against}"
 
 
+def _interval_name(evalrun: Mapping[str, object]) -> str:
+    """Return the interval's name, with its level where all criteria share one."""
+    criteria = fields.items(evalrun, "spec", "criteria")
+    levels = {fields.text(each, "relative", "confidence", default="0.95") for each in criteria}
+    return f"{float(levels.pop()) * 100:g} % interval" if len(levels) == 1 else "interval"
+
+
+def _requirement(criterion: Object) -> Text:
+    """Return the metric, and what must hold of it."""
+    text = Text(fields.text(criterion, "metric"))
+    absolute = fields.mapping(criterion, "absolute")
+    demands = []
+    if absolute:
+        operator = fields.text(absolute, "operator")
+        demands.append(f"{_OPERATORS.get(operator, operator)} {fields.text(absolute, 'value')}")
+    for field, meaning in (("minImprovement", "better by ≥"), ("maxRegression", "worse by ≤")):
+        value = fields.text(criterion, "relative", field)
+        if value:
+            demands.append(f"{meaning} {value}")
+    return text.append(f" {', '.join(demands)}", style="dim") if demands else text
+
+
 def _row(criterion: Object, result: Object) -> list[Text | str]:
     said = fields.text(result, "verdict", default="…")
     low, high = _number(result, "ciLow"), _number(result, "ciHigh")
@@ -62,7 +95,7 @@ def _row(criterion: Object, result: Object) -> list[Text | str]:
     shown = (_signed(low), _signed(high)) if is_difference else (low, high)
     return [
         fields.text(criterion, "name"),
-        fields.text(criterion, "metric"),
+        _requirement(criterion),
         _number(result, "baseline"),
         _number(result, "value"),
         _signed(_number(result, "delta")),

@@ -161,6 +161,8 @@ async def _report(session: Session, name: str, namespace: str, *, open_report: b
     console = Console(highlight=False)
     console.print(reports.gate_table(evalrun))
     console.print(reports.verdict(evalrun))
+    for remark in reports.remarks(evalrun):
+        click.echo(f"  {remark}")
     where = reports.report_uri(evalrun)
     click.echo(f"Report: {where}" if where else "There is no report yet; the run has not finished.")
     if open_report and where:
