@@ -2,7 +2,7 @@
 
 import asyncio
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -139,6 +139,12 @@ class MemoryProcesses:
 
     def exit_code(self, pod: PodRecord, container: str) -> int | None:
         return self.codes.get(container)
+
+    def kill_strays(self, known: Collection[Run]) -> int:
+        strays = [run for run in self.running if run not in known]
+        for run in strays:
+            self.kill(run)
+        return len(strays)
 
     def ask_to_end(self, run: Run) -> None:
         self.asked.append(run)

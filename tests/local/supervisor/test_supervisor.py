@@ -1,7 +1,7 @@
 """The supervisor, over processes in memory."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -53,6 +53,9 @@ class World:
         if spec.name in self.dies_at_start:
             self.end(identity, self.dies_at_start[spec.name])
         return identity
+
+    def strays(self, known: Collection[Identity]) -> list[Identity]:
+        return [identity for identity in self.names if self.is_alive(identity) and identity not in known]
 
     def end(self, identity: Identity, code: int) -> None:
         self.codes[identity] = code
@@ -174,6 +177,7 @@ async def test_one_that_does_not_become_ready_fails_after_its_time() -> None:
 async def test_survivors_are_taken_over_unless_they_have_changed() -> None:
     world = World()
     kept, stale, gone = (world.start(each) for each in (SPECS[0], SPECS[2], spec("removed")))
+    world.start(spec("unrecorded"))
     survivors = {
         "store": (kept, SPECS[0].fingerprint),
         "server": (stale, "another"),
@@ -183,7 +187,7 @@ async def test_survivors_are_taken_over_unless_they_have_changed() -> None:
     running = asyncio.create_task(supervisor(world).run(survivors))
     await until(lambda: world.shown and world.now.phase is Phase.READY)
     assert "start store" not in world.events
-    assert {"stop server", "stop removed", "start server"} <= set(world.events)
+    assert {"stop server", "stop removed", "stop unrecorded", "start server"} <= set(world.events)
     assert world.is_alive(kept)
     await end(running)
     assert not world.is_alive(kept)

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from touchstone_local import files, processes
 from touchstone_local.errors import PlatformNotRunning, StartFailed
-from touchstone_local.kubelet.adapters.records import load as load_pod_records
+from touchstone_local.kubelet.adapters.processes import MARK as POD_MARK
 from touchstone_local.layout import StateFolder
 from touchstone_local.processes import Identity
 from touchstone_local.supervisor.adapters import board
 from touchstone_local.supervisor.adapters.processes import stop_family
+from touchstone_local.supervisor.core import plan
 from touchstone_local.supervisor.core.addresses import Addresses
 from touchstone_local.supervisor.core.state import Phase, PlatformState, ProcessPhase
 
 POLL_SECONDS = 0.1
 STOP_SECONDS = 60.0
 """How long a supervisor may take to stop everything before we do it ourselves."""
+GRACE_SECONDS = 10.0
 LOG_LINES = 20
 
 Progress = Callable[[PlatformState], None]
@@ -165,15 +167,14 @@ async def _stop_supervisor(where: StateFolder, supervisor: Identity, on_progress
 
 
 async def _stop_leftovers(where: StateFolder, state: PlatformState | None) -> bool:
-    """End what still runs of a platform, and return whether anything did."""
+    """End what still runs of a platform, by its records and by the mark that it put on its processes."""
     known = () if state is None else state.processes
-    left = [Identity(each.pid, each.create_time) for each in known if each.pid]
-    left = [identity for identity in left if processes.is_alive(identity)]
-    await processes.stop(left, grace_seconds=10.0)
+    left = {Identity(each.pid, each.create_time) for each in known if each.pid}
+    left = {identity for identity in left if processes.is_alive(identity)}
+    left |= set(processes.marked(plan.MARK, str(where.root)))
+    await processes.stop(left, grace_seconds=GRACE_SECONDS)
     for identity in left:
         processes.kill_group(identity)
-    runs = [each.run for record in load_pod_records(where.pods) for each in record.containers if each.run is not None]
-    pods = [Identity(run.pid, run.create_time) for run in runs]
-    pods = [identity for identity in pods if processes.is_alive(identity)]
-    await stop_family(pods, grace_seconds=10.0)
+    pods = set(processes.marked(POD_MARK, str(where.pods)))
+    await stop_family(pods, grace_seconds=GRACE_SECONDS)
     return bool(left or pods)

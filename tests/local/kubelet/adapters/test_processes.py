@@ -103,6 +103,16 @@ def test_a_pid_that_was_given_to_another_process_is_not_ours(processes: LocalPro
     processes.kill(stranger)
 
 
+def test_what_was_not_recorded_is_killed_and_what_was_is_not(processes: LocalProcesses, tmp_path: Path) -> None:
+    kept, stray = (processes.start(POD, "main", python("import time; time.sleep(60)")) for _ in range(2))
+    heir = LocalProcesses(tmp_path)
+    assert heir.kill_strays([kept]) == 1
+    wait_until(lambda: not processes.is_running(stray))
+    assert processes.is_running(kept)
+    processes.kill(kept)
+    wait_until(lambda: not processes.is_running(kept))
+
+
 async def test_the_end_is_told(processes: LocalProcesses) -> None:
     run = processes.start(POD, "main", python("pass"))
     told = asyncio.Event()

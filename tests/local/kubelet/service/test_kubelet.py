@@ -96,6 +96,16 @@ async def test_what_lost_its_pod_while_nobody_looked_ends(world) -> None:
         await running.until(lambda: not world.processes.running and not world.records.kept)
 
 
+async def test_a_process_that_was_started_but_not_recorded_is_replaced(world) -> None:
+    world.cluster.add(deployment("serve"))
+    async with Running(world) as running:
+        await running.until(lambda: len(world.processes.running) == 1)
+    world.records.kept.clear()
+    async with Running(world) as running:
+        await running.until(lambda: len(world.processes.launches) == 2)
+    assert len(world.processes.running) == 1
+
+
 async def test_a_job_runs_once_and_completes(world) -> None:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "command": ["work"]}]}}}
     world.cluster.add({

@@ -1,6 +1,6 @@
 """What the kubelet needs of the outside."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from touchstone_local.fields import Object
@@ -82,6 +82,10 @@ class Processes(Protocol):
 
     def exit_code(self, pod: PodRecord, container: str) -> int | None:
         """Return how the container's last process ended; None if nobody knows."""
+        ...
+
+    def kill_strays(self, known: Collection[Run]) -> int:
+        """Kill what an earlier kubelet started but did not come to record, and return how many there were."""
         ...
 
     def ask_to_end(self, run: Run) -> None:

@@ -1,6 +1,6 @@
 """What the supervisor needs of the outside."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from touchstone_local.processes import Identity
@@ -13,6 +13,10 @@ class Processes(Protocol):
 
     def start(self, spec: ProcessSpec) -> Identity:
         """Start a process, its output appended to its log."""
+        ...
+
+    def strays(self, known: Collection[Identity]) -> list[Identity]:
+        """Return what an earlier supervisor started but did not come to record."""
         ...
 
     def is_alive(self, identity: Identity) -> bool:

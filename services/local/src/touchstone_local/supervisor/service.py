@@ -96,7 +96,7 @@ class Supervisor:
 
     async def _adopt(self, survivors: Mapping[str, tuple[Identity, str]]) -> None:
         """Take over what still runs as it should, and end what does not."""
-        unwanted = []
+        unwanted = self._processes.strays([identity for identity, _ in survivors.values()])
         for name, (identity, fingerprint) in survivors.items():
             if name in self._specs and self._specs[name].fingerprint == fingerprint:
                 _log.info("Taking over %s, pid %s.", name, identity.pid)

@@ -5,7 +5,7 @@ when a process ended still learns how. The shell interprets nothing: command and
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from touchstone_local.kubelet.core.records import PodRecord, Run
 from touchstone_local.kubelet.errors import CannotStart
 from touchstone_local.processes import Identity
 
+MARK = "TOUCHSTONE_PODS_DIR"
+"""The variable by which the processes of a platform's Pods are known."""
 _SHELL = "/bin/sh"
 _KEEPER = 'trap : TERM INT HUP; "$@"; code=$?; printf %s "$code" > "$0"'
 """$0 is the file for the exit code. A trapped signal, unlike an ignored one, is not inherited by the command."""
@@ -37,7 +39,7 @@ class LocalProcesses:
         try:
             identity = processes.start(
                 [_SHELL, "-c", _KEEPER, str(exit_file), *launch.command],
-                environ=launch.environ,
+                environ={**launch.environ, MARK: str(self._pods_dir)},
                 folder=Path(launch.folder) if launch.folder else folder,
                 log=log_path(self._pods_dir, pod.namespace, pod.name, container),
             )
@@ -61,6 +63,14 @@ class LocalProcesses:
         except OSError:
             return None
         return int(text) if text.isdecimal() else None
+
+    def kill_strays(self, known: Collection[Run]) -> int:
+        """Kill what an earlier kubelet started but did not come to record, and return how many there were."""
+        expected = {run.pid for run in known}
+        strays = [each for each in processes.marked(MARK, str(self._pods_dir)) if each.pid not in expected]
+        for identity in strays:
+            processes.kill_group(identity)
+        return len(strays)
 
     def ask_to_end(self, run: Run) -> None:
         """Send SIGTERM to the container's first process, as a kubelet does."""

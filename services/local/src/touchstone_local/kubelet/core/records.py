@@ -1,6 +1,7 @@
 """What the kubelet remembers of a Pod: its address and its processes. Pure.
 
-A record is written to disk before it is acted upon, and is how a kubelet that was killed finds its processes again.
+A record is written to disk as soon as a process has started or ended, and is how a kubelet that was killed finds its
+processes again.
 """
 
 import json

@@ -52,7 +52,12 @@ class Kubelet:
     def _adopt(self, group: asyncio.TaskGroup) -> None:
         """Take over the Pods of an earlier kubelet, those that are gone from the cluster too: they must end."""
         known = {fields.uid(pod): pod for pod in self._cluster.pods()}
-        for record in self._around.records.load():
+        records = self._around.records.load()
+        runs = {each.run for record in records for each in record.containers if each.run is not None}
+        strays = self._around.processes.kill_strays(runs)
+        if strays:
+            _log.warning("Killed %s processes that an earlier kubelet started without recording them.", strays)
+        for record in records:
             _log.info("Taking over Pod %s/%s.", record.namespace, record.name)
             self._keep(known.get(record.uid), self._in_subnet(record), group)
 

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from touchstone_local import processes
-from touchstone_local.kubelet.adapters.records import load as load_pod_records
+from touchstone_local.kubelet.adapters.processes import MARK as POD_MARK
 from touchstone_local.layout import StateFolder
 from touchstone_local.processes import Identity
-from touchstone_local.supervisor.core.plan import ProcessSpec
+from touchstone_local.supervisor.core.plan import MARK, ProcessSpec
 
 POLL_SECONDS = 0.5
 """How often a process is looked at where the system cannot tell when it ends."""
@@ -29,6 +29,11 @@ class SupervisedProcesses:
         if log.exists() and log.stat().st_size > LOG_BYTES:
             log.replace(log.with_suffix(".log.1"))
         return processes.start(spec.command, environ=spec.environ, folder=self._folder.root, log=log)
+
+    def strays(self, known: Collection[Identity]) -> list[Identity]:
+        """Return what an earlier supervisor started but did not come to record."""
+        expected = {identity.pid for identity in known}
+        return [each for each in processes.marked(MARK, str(self._folder.root)) if each.pid not in expected]
 
     def is_alive(self, identity: Identity) -> bool:
         """Whether it still runs."""
@@ -57,16 +62,14 @@ class SupervisedProcesses:
 
 
 class PodProcesses:
-    """Implements the port `Pods`, by the records that the kubelet keeps."""
+    """Implements the port `Pods`, by the mark that the kubelet puts on them."""
 
     def __init__(self, folder: StateFolder) -> None:
         self._folder = folder
 
     async def stop(self, *, grace_seconds: float) -> None:
         """End the processes of all Pods."""
-        records = load_pod_records(self._folder.pods)
-        runs = [each.run for record in records for each in record.containers if each.run is not None]
-        await stop_family([Identity(run.pid, run.create_time) for run in runs], grace_seconds=grace_seconds)
+        await stop_family(processes.marked(POD_MARK, str(self._folder.pods)), grace_seconds=grace_seconds)
 
 
 async def stop_family(identities: Iterable[Identity], *, grace_seconds: float) -> None:

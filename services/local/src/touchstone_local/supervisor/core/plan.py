@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from touchstone_local.supervisor.core.addresses import Addresses
 
 ENGINE_THREADS = {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "OMP_NUM_THREADS": "1"}
 """Threads of engines that spin while they wait starve everything else on a small machine."""
+MARK = "TOUCHSTONE_PLATFORM"
+"""The variable by which a platform's processes are known: the state folder."""
 OUR_VARIABLES = ("TOUCHSTONE_", "KUBECONFIG", "OTEL_", "OMP_", "GOMP_", "MALLOC_")
 SMALL_HEAP = {"MALLOC_ARENA_MAX": "2"}
 """glibc gives each thread its own heap otherwise, which a dozen Python processes pay for in memory."""
@@ -96,7 +98,9 @@ def processes(options: Options) -> tuple[ProcessSpec, ...]:
         ground = (*ground, _apiserver(options))
     work = (*_retrieval(options), *_evaluation(options), _router(options))
     control = (_operator(options),) if options.external_kubeconfig else (_kubelet(options), _operator(options))
-    return (*ground, _crds(options), *work, *control)
+    mark = {MARK: str(options.folder.root)}
+    every = (*ground, _crds(options), *work, *control)
+    return tuple(replace(spec, environ={**spec.environ, **mark}) for spec in every)
 
 
 def _service(
