@@ -238,3 +238,8 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+@pytest.fixture(scope="session")
+def make_world() -> type[World]:
+    return World
