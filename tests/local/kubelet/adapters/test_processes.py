@@ -133,6 +133,16 @@ def test_a_program_that_does_not_exist_ends_with_127(processes: LocalProcesses) 
     assert end(processes, processes.start(POD, "main", launch)) == 127
 
 
+def test_temporary_files_live_and_go_with_the_pod(processes: LocalProcesses, tmp_path: Path) -> None:
+    code = "import tempfile; print(tempfile.mkstemp()[1])"
+    launch = Launch(command=(sys.executable, "-c", code), environ=ENVIRON, folder="", has_scratch=True)
+    assert end(processes, processes.start(POD, "main", launch)) == 0
+    written = Path(log_path(tmp_path, "default", "chat", "main").read_text().strip())
+    assert written.is_relative_to(tmp_path / "default_chat")
+    FileRecords(tmp_path).forget(POD)
+    assert not written.exists()
+
+
 def test_records_survive_and_a_broken_one_is_left_out(tmp_path: Path) -> None:
     records = FileRecords(tmp_path)
     records.save(POD)

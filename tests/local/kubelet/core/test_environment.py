@@ -11,7 +11,10 @@ from touchstone_local.kubelet.errors import CannotStart, NotYet
 
 POD: Object = {
     "metadata": {"name": "chat-1", "namespace": "team", "uid": "u-1", "labels": {"tier": "gold"}},
-    "spec": {"nodeName": "local"},
+    "spec": {
+        "nodeName": "local",
+        "volumes": [{"name": "tmp", "emptyDir": {}}, {"name": "claim", "persistentVolumeClaim": {"claimName": "c"}}],
+    },
 }
 
 
@@ -91,10 +94,17 @@ def test_what_is_missing_is_waited_for_unless_optional(source: dict[str, dict[st
 
 
 def test_what_a_process_cannot_have_is_refused_with_a_reason() -> None:
-    with pytest.raises(CannotStart, match="volumes"):
-        launch(volumeMounts=[{"name": "data", "mountPath": "/data"}])
+    with pytest.raises(CannotStart, match="volume at /data"):
+        launch(volumeMounts=[{"name": "tmp", "mountPath": "/data"}])
+    with pytest.raises(CannotStart, match="volume at /tmp"):
+        launch(volumeMounts=[{"name": "claim", "mountPath": "/tmp"}])
     with pytest.raises(CannotStart, match="command"):
         launch(command=[])
+
+
+def test_a_scratch_volume_is_given() -> None:
+    assert launch(volumeMounts=[{"name": "tmp", "mountPath": "/tmp"}]).has_scratch
+    assert not launch().has_scratch
 
 
 def test_only_named_variables_are_inherited() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from touchstone_local import processes
-from touchstone_local.kubelet.adapters.records import log_path, pod_folder
+from touchstone_local.kubelet.adapters.records import SCRATCH, log_path, pod_folder
 from touchstone_local.kubelet.core.launching import Launch
 from touchstone_local.kubelet.core.records import PodRecord, Run
 from touchstone_local.kubelet.errors import CannotStart
@@ -39,7 +39,7 @@ class LocalProcesses:
         try:
             identity = processes.start(
                 [_SHELL, "-c", _KEEPER, str(exit_file), *launch.command],
-                environ={**launch.environ, MARK: str(self._pods_dir)},
+                environ={**_scratch(launch, folder), **launch.environ, MARK: str(self._pods_dir)},
                 folder=Path(launch.folder) if launch.folder else folder,
                 log=log_path(self._pods_dir, pod.namespace, pod.name, container),
             )
@@ -88,6 +88,15 @@ class LocalProcesses:
     def on_exit(self, run: Run, callback: Callable[[], None]) -> None:
         """Call back when the process ends."""
         processes.on_exit(_identity(run), callback)
+
+
+def _scratch(launch: Launch, folder: Path) -> dict[str, str]:
+    """Return the variable for temporary files, and make their folder."""
+    if not launch.has_scratch:
+        return {}
+    scratch = folder / SCRATCH
+    scratch.mkdir(exist_ok=True)
+    return {"TMPDIR": str(scratch)}
 
 
 def _identity(run: Run) -> Identity:

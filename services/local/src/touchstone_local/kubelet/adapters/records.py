@@ -9,6 +9,8 @@ from touchstone_local.kubelet.core import records
 from touchstone_local.kubelet.core.records import PodRecord
 
 RECORD = "pod.json"
+SCRATCH = "tmp"
+"""Folder for a Pod's temporary files."""
 KEPT_FOLDERS = 32
 """How many folders of Pods that are gone are kept for their logs."""
 _log = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ class FileRecords:
 
     def forget(self, record: PodRecord) -> None:
         """Drop a record and the oldest logs of Pods that are gone."""
-        (pod_folder(self._pods_dir, record) / RECORD).unlink(missing_ok=True)
+        folder = pod_folder(self._pods_dir, record)
+        (folder / RECORD).unlink(missing_ok=True)
+        shutil.rmtree(folder / SCRATCH, ignore_errors=True)
         gone = [each for each in self._pods_dir.iterdir() if each.is_dir() and not (each / RECORD).exists()]
         gone.sort(key=lambda folder: folder.stat().st_mtime, reverse=True)
         for folder in gone[KEPT_FOLDERS:]:

@@ -8,6 +8,7 @@ from touchstone_local.fields import Object
 from touchstone_local.kubelet.core import environment, expansion
 from touchstone_local.kubelet.errors import CannotStart, NotYet
 
+TEMPORARY = "/tmp"  # noqa: S108 (where a Pod mounts it; the process is given a folder of its own)
 INHERITED_NAMES = frozenset(
     {
         "PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
@@ -28,6 +29,8 @@ class Launch:
     environ: Mapping[str, str]
     folder: str
     """The working folder; empty: the Pod's own."""
+    has_scratch: bool = False
+    """Whether TMPDIR is a folder that lives as long as the Pod."""
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -51,11 +54,10 @@ def prepare(
         python: The interpreter that stands in for `python`.
 
     Raises:
-        CannotStart: The container has no command, or needs volumes, which processes of one machine do not have.
+        CannotStart: The container has no command, or mounts what processes of one machine cannot have.
         NotYet: A ConfigMap, a Secret or a key is missing.
     """
-    if fields.items(container, "volumeMounts"):
-        raise CannotStart("volumes are not supported by the embedded platform; pass what is needed by env")
+    has_scratch = _has_scratch(container, pod)
     command = [str(part) for part in fields.sequence(container, "command")]
     if not command:
         raise CannotStart("the embedded platform runs commands, not images; set the container's command")
@@ -71,4 +73,22 @@ def prepare(
         command=tuple(expanded),
         environ={**base, "HOSTNAME": fields.name(pod), **variables},
         folder=fields.text(container, "workingDir"),
+        has_scratch=has_scratch,
     )
+
+
+def _has_scratch(container: Object, pod: Object) -> bool:
+    """Whether the container has a folder of its own for temporary files, which is the one volume that we can give.
+
+    Raises:
+        CannotStart: It mounts anything else: a process sees this machine's files where they are.
+    """
+    volumes = {fields.text(each, "name"): each for each in fields.items(pod, "spec", "volumes")}
+    for mount in fields.items(container, "volumeMounts"):
+        path = fields.text(mount, "mountPath")
+        if path != TEMPORARY or "emptyDir" not in volumes.get(fields.text(mount, "name"), {}):
+            raise CannotStart(
+                f"the volume at {path} is not to be had: the embedded platform mounts nothing but an emptyDir at "
+                f"{TEMPORARY}; pass what is needed by env"
+            )
+    return bool(fields.items(container, "volumeMounts"))
