@@ -114,6 +114,14 @@ def test_logs_are_found_by_process_and_by_pod(folder: StateFolder) -> None:
         logs.find(folder, "absent")
 
 
+def test_json_lines_are_read_as_text_and_others_are_left_alone() -> None:
+    line = (
+        '{"time": "2026-11-25T06:00:01.250+00:00", "level": "INFO", "logger": "router", "message": "ready", '
+        '"trace_id": "ab"}\n'
+    )
+    assert logs.readable(f"plain\n{line}[1, 2]\n") == "plain\n06:00:01.250 INFO    router: ready trace_id=ab\n[1, 2]\n"
+
+
 async def test_a_log_is_followed_from_its_last_lines_and_over_its_replacement(folder: StateFolder) -> None:
     following = logs.follow(folder.log("router"), lines=2, forever=True)
     assert await anext(following) == "two\nthree\n"

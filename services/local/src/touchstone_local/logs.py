@@ -1,6 +1,7 @@
 """Logs of processes and Pods: which there are, and following one."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -47,6 +48,25 @@ async def follow(path: Path, *, lines: int, forever: bool) -> AsyncIterator[str]
         added, position = await asyncio.to_thread(_read_from, path, position)
         if added:
             yield added
+
+
+def readable(text: str) -> str:
+    """Return log text with lines that are JSON, as services write them, in the form that people read. Pure."""
+    return "".join(_readable_line(line) for line in text.splitlines(keepends=True))
+
+
+def _readable_line(line: str) -> str:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return line
+    if not isinstance(record, dict) or not {"time", "level", "logger", "message"} <= record.keys():
+        return line
+    clock = str(record.pop("time"))[11:23]
+    level, logger, message = (record.pop(key) for key in ("level", "logger", "message"))
+    exception = record.pop("exception", "")
+    facts = "".join(f" {key}={value}" for key, value in record.items())
+    return f"{clock} {level:<7} {logger}: {message}{facts}\n" + (f"{exception}\n" if exception else "")
 
 
 def _tail(path: Path, lines: int) -> tuple[str, int]:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from touchstone_local import files, processes
+from touchstone_local import files, logs, processes
 from touchstone_local.errors import PlatformNotRunning, StartFailed
 from touchstone_local.kubelet.adapters.processes import MARK as POD_MARK
 from touchstone_local.layout import StateFolder
@@ -153,7 +153,7 @@ def _why(where: StateFolder, state: PlatformState | None) -> StartFailed:
 
 def _failure(where: StateFolder, name: str, why: str) -> StartFailed:
     log = where.log(name)
-    return StartFailed(name, why, log_tail=files.tail(log, lines=LOG_LINES), log_path=str(log))
+    return StartFailed(name, why, log_tail=logs.readable(files.tail(log, lines=LOG_LINES)), log_path=str(log))
 
 
 async def _stop_supervisor(where: StateFolder, supervisor: Identity, on_progress: Progress | None) -> None:

@@ -46,13 +46,14 @@ def status(session: Session) -> None:
 @click.option("--lines", default=100, show_default=True, help="Lines to begin with.")
 @click.option("-c", "--container", default="", help="Container of the Pod.")
 @click.option("-n", "--namespace", default="default", show_default=True, help="Namespace of the Pod.")
+@click.option("--raw", is_flag=True, help="As it was written: JSON lines stay JSON.")
 @click.pass_obj
-def logs(session: Session, name: str, *, follow: bool, lines: int, container: str, namespace: str) -> None:
+def logs(session: Session, name: str, *, follow: bool, lines: int, container: str, namespace: str, raw: bool) -> None:
     """Show the log of a process (router, operator, …) or of a Pod (pod/NAME)."""
     from touchstone_local import logs as log_files  # noqa: PLC0415
 
     path = log_files.find(session.folder, name, container=container, namespace=namespace)
-    run(_print_log(path, lines=lines, follow=follow))
+    run(_print_log(path, lines=lines, follow=follow, raw=raw))
 
 
 COMMANDS = (up, down, status, logs)
@@ -178,11 +179,11 @@ async def _print_resources(session: Session) -> None:
                 click.echo("\n" + "\n".join(lines))
 
 
-async def _print_log(path: Path, *, lines: int, follow: bool) -> None:
+async def _print_log(path: Path, *, lines: int, follow: bool, raw: bool) -> None:
     from touchstone_local import logs as log_files  # noqa: PLC0415
 
     async for text in log_files.follow(path, lines=lines, forever=follow):
-        click.echo(text, nl=False)
+        click.echo(text if raw else log_files.readable(text), nl=False)
 
 
 def _megabytes(size: int) -> str:

@@ -31,4 +31,4 @@ def base_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name != "KUBECONFIG" and (not name.startswith(STRIPPED_PREFIXES) or name in PASSED_NAMES)
     }
-    return {"TOUCHSTONE_LOG_FORMAT": "text", **passed, "PYTHONUNBUFFERED": "1"}
+    return {**passed, "PYTHONUNBUFFERED": "1"}
