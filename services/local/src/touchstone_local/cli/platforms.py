@@ -65,12 +65,17 @@ async def _up(session: Session, *, foreground: bool, timeout_seconds: float) -> 
 
     began = time.monotonic()
     narrator = Narrator()
-    state = await platform.start(
-        session.state_dir,
-        kubeconfig=session.kubeconfig,
-        on_progress=narrator.tell,
-        timeout_seconds=timeout_seconds,
-    )
+    try:
+        state = await platform.start(
+            session.state_dir,
+            kubeconfig=session.kubeconfig,
+            on_progress=narrator.tell,
+            timeout_seconds=timeout_seconds,
+        )
+    except asyncio.CancelledError:
+        click.echo("Stopping what was started…")
+        await platform.stop(session.state_dir)
+        raise
     addresses = Addresses(state.subnet)
     click.secho(f"The platform is ready ({time.monotonic() - began:.1f} s).", fg="green", bold=True)
     click.echo(f"  Kubernetes  export KUBECONFIG={state.kubeconfig}")
