@@ -57,12 +57,14 @@ class DomainError(Exception):
     """An error with a kind, a machine-readable reason, facts, and a sentence that says what to do."""
 
     kind: ClassVar[Kind] = Kind.INTERNAL
-    reason: ClassVar[str] = "INTERNAL"
-    """UPPER_SNAKE, at most 63 characters; part of the API."""
+    reason: str = "INTERNAL"
+    """UPPER_SNAKE, at most 63 characters; part of the API. An error that came over the wire keeps its sender's."""
 
-    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None, reason: str = "") -> None:
         super().__init__(message)
         self.message = message
+        if reason:
+            self.reason = reason
         self.metadata: dict[str, str] = dict(metadata or {})
         """The dynamic values that the message shows."""
 
@@ -78,9 +80,17 @@ class Invalid(DomainError):
     kind = Kind.INVALID
     reason = "INVALID_INPUT"
 
-    def __init__(self, violations: Sequence[Violation], *, message: str = "") -> None:
+    def __init__(
+        self,
+        violations: Sequence[Violation],
+        *,
+        message: str = "",
+        metadata: Mapping[str, str] | None = None,
+        reason: str = "",
+    ) -> None:
         self.violations = tuple(violations)
-        super().__init__(message or "; ".join(f"{v.field}: {v.description}" for v in self.violations))
+        sentence = message or "; ".join(f"{v.field}: {v.description}" for v in self.violations)
+        super().__init__(sentence, metadata=metadata, reason=reason)
 
 
 class NotFound(DomainError):

@@ -162,8 +162,13 @@ class Manifest:
         except (ValueError, KeyError, TypeError) as error:
             raise ManifestInvalid(f"Not a revision manifest: {error}") from error
         if recorded != manifest.digest:
-            raise ManifestInvalid(f"The manifest of {manifest.name} records {recorded} but hashes to {manifest.digest}.")
-        if manifest.bundle.prompt and digest_bytes(manifest.bundle.prompt.template.encode()) != manifest.bundle.prompt.digest:
+            raise ManifestInvalid(
+                f"The manifest of {manifest.name} records {recorded} but hashes to {manifest.digest}."
+            )
+        if (
+            manifest.bundle.prompt
+            and digest_bytes(manifest.bundle.prompt.template.encode()) != manifest.bundle.prompt.digest
+        ):
             raise ManifestInvalid(f"The prompt in the manifest of {manifest.name} does not have the digest it records.")
         return manifest
 
