@@ -1,0 +1,60 @@
+"""The job table, and how databases are opened: SQLite for one machine, PostgreSQL for many."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Boolean, Engine, Index, Integer, String, create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import DateTime
+
+BUSY_TIMEOUT_MILLIS = 30_000
+
+
+class Base(DeclarativeBase):
+    """The tables of a service's database; a service adds its own to it."""
+
+
+class JobRow(Base):
+    """One job."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (Index("jobs_by_kind_and_state", "kind", "state"),)
+
+    id: Mapped[str] = mapped_column(String(160), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    result: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    token: Mapped[int] = mapped_column(Integer, default=0)
+    worker: Mapped[str] = mapped_column(String(128), default="")
+    cancel_requested: Mapped[bool] = mapped_column(Boolean, default=False)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
+    started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
+    finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
+    heartbeat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
+    claimable_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
+    """Before this, nobody may claim it: the end of a lease, or of a pause after a failure."""
+
+
+def open_engine(database_url: str) -> Engine:
+    """Open a database.
+
+    SQLite runs in WAL mode, so readers never wait; writers queue by BEGIN IMMEDIATE, so that two never deadlock by
+    upgrading a read lock.
+    """
+    engine = create_engine(database_url, pool_pre_ping=not database_url.startswith("sqlite"))
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # pysqlite's own BEGIN is late; ours is sent by the listener above
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLIS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")

@@ -1,0 +1,162 @@
+"""The job store: one claim at a time, tokens that rise, ends that are final."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from touchstone_runtime.jobs import Claim, ClaimLost, JobNotFound, JobState, JobStore
+from touchstone_runtime.testing import FakeClock
+
+LEASE = 30.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FakeClock) -> JobStore:
+    return JobStore(f"sqlite:///{tmp_path}/jobs.sqlite", now=clock, lease_seconds=LEASE)
+
+
+def claimed(store: JobStore, job_id: str = "j") -> Claim:
+    claim = store.claim(job_id, "w")
+    assert claim is not None
+    return claim
+
+
+def test_creating_a_job_again_returns_the_first(store: JobStore) -> None:
+    first = store.create("j", "build", {"a": 1})
+    assert store.create("j", "build", {"a": 2}) == first
+
+
+def test_an_unknown_job_is_not_found(store: JobStore) -> None:
+    with pytest.raises(JobNotFound, match="'j' does not exist"):
+        store.get("j")
+
+
+def test_a_live_lease_keeps_others_away_and_a_dead_one_does_not(store: JobStore, clock: FakeClock) -> None:
+    store.create("j", "build", {})
+    first = claimed(store)
+    assert store.claim("j", "other") is None
+    assert store.overdue("build") == []
+    clock.advance(LEASE)
+    assert [job.id for job in store.overdue("build")] == ["j"]
+    second = claimed(store)
+    assert second.token > first.token
+    with pytest.raises(ClaimLost):
+        store.heartbeat("j", first.token)
+    with pytest.raises(ClaimLost):
+        store.finish("j", first.token, JobState.SUCCEEDED)
+
+
+def test_heartbeats_prolong_a_lease(store: JobStore, clock: FakeClock) -> None:
+    store.create("j", "build", {})
+    claim = claimed(store)
+    for _ in range(5):
+        clock.advance(LEASE * 0.9)
+        assert store.heartbeat("j", claim.token, {"done": 1}) is False
+    assert store.claim("j", "other") is None
+    assert store.get("j").progress == {"done": 1}
+
+
+def test_a_running_job_learns_that_it_was_cancelled(store: JobStore) -> None:
+    store.create("j", "build", {})
+    claim = claimed(store)
+    assert store.cancel("j").state is JobState.RUNNING
+    assert store.heartbeat("j", claim.token) is True
+    store.finish("j", claim.token, JobState.CANCELLED)
+    assert store.claim("j", "w") is None
+
+
+def test_a_pending_job_is_cancelled_at_once(store: JobStore) -> None:
+    store.create("j", "build", {})
+    assert store.cancel("j").state is JobState.CANCELLED
+    assert store.claim("j", "w") is None
+
+
+def test_a_released_job_is_claimable_after_its_pause(store: JobStore, clock: FakeClock) -> None:
+    store.create("j", "build", {})
+    store.release("j", claimed(store).token, after_seconds=5)
+    assert store.claim("j", "w") is None
+    clock.advance(5)
+    assert claimed(store).job.attempts == 2
+
+
+CLAIM = (
+    "import sys; from touchstone_runtime.jobs import JobStore; print(JobStore(sys.argv[1]).claim('j', 'w') is not None)"
+)
+
+
+def test_of_many_processes_one_gets_the_job(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/jobs.sqlite"
+    JobStore(url).create("j", "build", {})
+    command = [sys.executable, "-c", CLAIM, url]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    results = [process.communicate(timeout=30)[0].strip() for process in processes]
+    assert sorted(results) == ["False", "False", "False", "True"]
+
+
+class Life(RuleBasedStateMachine):
+    """Claims, beats, ends, cancels and time in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.store = JobStore("sqlite://", now=self.clock, lease_seconds=LEASE)
+        self.store.create("j", "build", {})
+        self.tokens: list[int] = []
+        self.end: JobState | None = None
+
+    @rule()
+    def claim(self) -> None:
+        before = self.store.get("j")
+        claim = self.store.claim("j", "w")
+        if claim is not None:
+            assert not before.state.is_final
+            assert all(claim.token > token for token in self.tokens)
+            self.tokens.append(claim.token)
+
+    @rule(seconds=st.sampled_from([1.0, LEASE / 2, LEASE, LEASE * 3]))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+
+    @precondition(lambda self: len(self.tokens) > 1)
+    @rule(data=st.data())
+    def use_a_stale_token(self, data: st.DataObject) -> None:
+        with pytest.raises(ClaimLost):
+            self.store.heartbeat("j", data.draw(st.sampled_from(self.tokens[:-1])))
+
+    @precondition(lambda self: self.tokens and self.end is None)
+    @rule(state=st.sampled_from([JobState.SUCCEEDED, JobState.FAILED]))
+    def finish(self, state: JobState) -> None:
+        if self.store.get("j").state is JobState.RUNNING:
+            self.store.finish("j", self.tokens[-1], state)
+
+    @precondition(lambda self: self.tokens and self.end is None)
+    @rule()
+    def release(self) -> None:
+        if self.store.get("j").state is JobState.RUNNING:
+            self.store.release("j", self.tokens[-1])
+
+    @rule()
+    def cancel(self) -> None:
+        self.store.cancel("j")
+
+    @invariant()
+    def an_end_is_final(self) -> None:
+        state = self.store.get("j").state
+        assert self.end in (None, state)
+        self.end = state if state.is_final else None
+
+    def teardown(self) -> None:
+        self.store.engine.dispose()
+
+
+TestLife = Life.TestCase
+TestLife.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
