@@ -7,12 +7,19 @@ Router
 ├── Invalid             PromptTooLong, ObjectUnreadable
 ├── Conflict            VersionGone
 └── Unimplemented       CapabilityMissing
+
+Engine
+├── Unavailable         EngineBroke
+├── Exhausted           QueueFull
+├── Invalid             PromptOverContext, EngineUnsupported, RequestRefused
+└── Unimplemented       EngineCannot
 """
 
 from collections.abc import Sequence
 
 from touchstone_runtime.errors import (
     Conflict,
+    Exhausted,
     FailedPrecondition,
     Invalid,
     NotFound,
@@ -170,3 +177,65 @@ class VersionGone(Conflict):
 
     def __init__(self) -> None:
         super().__init__("The resourceVersion is too old. List again.")
+
+
+class EngineCannot(Unimplemented):
+    """This engine, or this model, cannot do what was asked."""
+
+    reason = "ENGINE_CANNOT"
+
+    def __init__(self, engine_type: str, what: str) -> None:
+        super().__init__(
+            f"The {engine_type} engine with this model has no {what}. Describe lists what it can do.",
+            metadata={"engine_type": engine_type, "feature": what},
+        )
+
+
+class QueueFull(Exhausted):
+    """Too many requests wait for a slot."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} requests are waiting for a slot, which is the limit. Try another replica, or later.",
+            metadata={"limit": str(limit)},
+        )
+
+
+class PromptOverContext(Invalid):
+    """A prompt has more tokens than the context."""
+
+    reason = "PROMPT_OVER_CONTEXT"
+
+    def __init__(self, prompt_tokens: int, context_tokens: int) -> None:
+        description = f"has {prompt_tokens} tokens; the context has {context_tokens}. Shorten it"
+        super().__init__(
+            [Violation("prompt", description)],
+            metadata={"prompt_tokens": str(prompt_tokens), "context_tokens": str(context_tokens)},
+        )
+
+
+class EngineBroke(Unavailable):
+    """The engine behind the service does not answer as it should."""
+
+    reason = "ENGINE_BROKE"
+
+
+class EngineUnsupported(Invalid):
+    """No engine of this name runs in this process."""
+
+    reason = "ENGINE_UNSUPPORTED"
+
+    def __init__(self, engine_type: str) -> None:
+        description = f"is '{engine_type}'; this process runs LlamaCpp and Scripted"
+        super().__init__([Violation("spec.engine.type", description)], metadata={"engine_type": engine_type})
+
+
+class RequestRefused(Invalid):
+    """The engine cannot take the request as it is: a JSON Schema that it cannot turn into a grammar, for example."""
+
+    reason = "REQUEST_REFUSED"
+
+    def __init__(self, description: str) -> None:
+        super().__init__([Violation("json_schema", f"is refused by the engine: {description}")])

@@ -105,10 +105,11 @@ def _parse(text: str, hint: Any) -> Any:
     if typing.get_origin(hint) is tuple:
         item = typing.get_args(hint)[0]
         return tuple(_parse(part.strip(), item) for part in text.split(",") if part.strip())
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        if text not in list(hint):
-            raise ValueError(f"is not one of {', '.join(hint)}")
-        return hint(text)
+    choices = _choices(hint)
+    if choices:
+        if text not in choices:
+            raise ValueError(f"is not one of {', '.join(choices)}")
+        return hint(text) if isinstance(hint, type) else text
     return _PARSERS[hint](text)
 
 
@@ -152,8 +153,15 @@ def _bounded(value: Any, options: _Options) -> Any:
     return value
 
 
+def _choices(hint: Any) -> tuple[str, ...]:
+    """Return the values of an enumeration or a Literal; nothing for other types."""
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return tuple(hint)
+    return typing.get_args(hint) if typing.get_origin(hint) is typing.Literal else ()
+
+
 def _example(hint: Any) -> str:
     hint = _without_none(hint)
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return next(iter(hint))
+    if choices := _choices(hint):
+        return choices[0]
     return {int: "1", float: "1.5", bool: "true", Path: "/var/lib/touchstone"}.get(hint, "VALUE")

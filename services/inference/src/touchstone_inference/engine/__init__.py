@@ -1,0 +1,1 @@
+"""The engine process: one model behind touchstone.engine.v1.EngineService."""

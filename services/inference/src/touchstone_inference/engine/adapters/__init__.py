@@ -1,0 +1,1 @@
+"""The engines: llama.cpp in process, and the scripted one."""

@@ -1,0 +1,112 @@
+"""Protos of the engine to our values and back. Pure."""
+
+from collections.abc import Sequence
+
+from touchstone.engine.v1 import engine_service_pb2 as pb
+from touchstone_runtime.errors import Invalid, Violation
+
+from touchstone_inference.engine.core.generation import (
+    Capability,
+    Description,
+    Finish,
+    Generation,
+    Piece,
+    Sampling,
+    Score,
+    Speaker,
+    TokenLogprob,
+    Turn,
+)
+
+_SPEAKERS = {pb.ROLE_SYSTEM: Speaker.SYSTEM, pb.ROLE_USER: Speaker.USER, pb.ROLE_ASSISTANT: Speaker.ASSISTANT}
+_FINISHES = {Finish.STOP: pb.FINISH_REASON_STOP, Finish.LENGTH: pb.FINISH_REASON_LENGTH}
+_CAPABILITIES = {
+    Capability.SCORE: pb.CAPABILITY_SCORE,
+    Capability.EMBED: pb.CAPABILITY_EMBED,
+    Capability.JSON_SCHEMA: pb.CAPABILITY_JSON_SCHEMA,
+    Capability.LOGPROBS: pb.CAPABILITY_LOGPROBS,
+    Capability.ADAPTERS: pb.CAPABILITY_ADAPTERS,
+    Capability.PREFIX_CACHE: pb.CAPABILITY_PREFIX_CACHE,
+}
+
+
+def turns(conversation: pb.Conversation) -> list[Turn]:
+    """Read a conversation.
+
+    Raises:
+        Invalid: A message has no role.
+    """
+    wrong = [
+        Violation(f"conversation.messages[{index}].role", "is not set; use ROLE_SYSTEM, ROLE_USER or ROLE_ASSISTANT")
+        for index, message in enumerate(conversation.messages)
+        if message.role not in _SPEAKERS
+    ]
+    if wrong:
+        raise Invalid(wrong)
+    return [Turn(_SPEAKERS[message.role], message.content) for message in conversation.messages]
+
+
+def generation(request: pb.GenerateRequest, prompt: str) -> Generation:
+    """Read a request for a continuation of a rendered prompt."""
+    return Generation(
+        prompt=prompt,
+        sampling=sampling(request.sampling),
+        json_schema=request.json_schema,
+        logprobs=request.logprobs if request.HasField("logprobs") else None,
+    )
+
+
+def sampling(message: pb.Sampling) -> Sampling:
+    """Read a choice of sampling; what is unset takes the default."""
+    return Sampling(
+        max_output_tokens=message.max_output_tokens if message.HasField("max_output_tokens") else None,
+        temperature=message.temperature,
+        top_p=message.top_p if message.HasField("top_p") else 1.0,
+        top_k=message.top_k,
+        seed=message.seed if message.HasField("seed") else None,
+        stop=tuple(message.stop),
+        repetition_penalty=message.repetition_penalty if message.HasField("repetition_penalty") else 1.0,
+    )
+
+
+def response(piece: Piece) -> pb.GenerateResponse:
+    """Write a part of an answer."""
+    message = pb.GenerateResponse(text=piece.text, logprobs=map(logprob, piece.logprobs))
+    if piece.end is not None:
+        message.finish_reason = _FINISHES[piece.end.finish]
+        message.usage.CopyFrom(pb.Usage(**piece.end.usage._asdict()))
+        message.timings.CopyFrom(pb.Timings(**piece.end.timings._asdict()))
+    return message
+
+
+def logprob(entry: TokenLogprob) -> pb.TokenLogprob:
+    """Write a token with its log-probability."""
+    top = [pb.TokenAlternative(token=other.token, logprob=other.logprob) for other in entry.top]
+    return pb.TokenLogprob(token=entry.token, logprob=entry.logprob, top=top)
+
+
+def scores(found: Sequence[Score]) -> pb.ScoreResponse:
+    """Write scores."""
+    return pb.ScoreResponse(
+        scores=[
+            pb.ContinuationScore(
+                logprob=sum(token.logprob for token in score.tokens),
+                tokens=map(logprob, score.tokens),
+                is_greedy=score.is_greedy,
+            )
+            for score in found
+        ]
+    )
+
+
+def description(found: Description, *, revision: str, revision_digest: str) -> pb.DescribeResponse:
+    """Write a description."""
+    return pb.DescribeResponse(
+        engine_type=found.engine_type,
+        model_digest=found.model_digest,
+        context_tokens=found.context_tokens,
+        slots=found.slots,
+        capabilities=sorted(_CAPABILITIES[capability] for capability in found.capabilities),
+        revision=revision,
+        revision_digest=revision_digest,
+    )

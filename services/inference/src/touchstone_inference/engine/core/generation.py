@@ -1,0 +1,129 @@
+"""Requests and answers of an engine, as values."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Speaker(StrEnum):
+    """Who speaks a turn; the values are ChatML's."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class Turn(NamedTuple):
+    """One turn of a conversation."""
+
+    speaker: Speaker
+    content: str
+
+
+class Finish(StrEnum):
+    """Why a generation ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+
+
+class Alternative(NamedTuple):
+    """A token that could have stood at a place, with the natural logarithm of its probability."""
+
+    token: str
+    logprob: float
+
+
+class TokenLogprob(NamedTuple):
+    """A token, the natural logarithm of its probability, and the most probable tokens at its place."""
+
+    token: str
+    logprob: float
+    top: tuple[Alternative, ...] = ()
+
+
+class Usage(NamedTuple):
+    """Token counts of one request."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+
+
+class Timings(NamedTuple):
+    """Seconds of one request."""
+
+    queue_seconds: float = 0.0
+    prefill_seconds: float = 0.0
+    decode_seconds: float = 0.0
+
+
+class End(NamedTuple):
+    """What is known when a generation is over."""
+
+    finish: Finish
+    usage: Usage
+    timings: Timings
+
+
+class Piece(NamedTuple):
+    """A part of an answer; the last one carries the end."""
+
+    text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
+    end: End | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen; None leaves the choice to the engine."""
+
+    max_output_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    """0 keeps all."""
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    repetition_penalty: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """A request for a continuation, the prompt rendered."""
+
+    prompt: str
+    sampling: Sampling = field(default_factory=Sampling)
+    json_schema: str = ""
+    """A JSON document; empty: no constraint."""
+    logprobs: int | None = None
+    """How many alternatives to report; None: no log-probabilities at all."""
+
+
+class Score(NamedTuple):
+    """The log-likelihood of one continuation."""
+
+    tokens: tuple[TokenLogprob, ...]
+    is_greedy: bool
+
+
+class Capability(StrEnum):
+    """What not every engine can do."""
+
+    SCORE = "score"
+    EMBED = "embed"
+    JSON_SCHEMA = "json_schema"
+    LOGPROBS = "logprobs"
+    ADAPTERS = "adapters"
+    PREFIX_CACHE = "prefix_cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What an engine runs and can do."""
+
+    engine_type: str
+    model_digest: str
+    context_tokens: int
+    slots: int
+    capabilities: frozenset[Capability]

