@@ -1,0 +1,69 @@
+"""What the worker does with a build: the Celery twin of `api/`."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from touchstone_runtime import celery_app, telemetry
+from touchstone_runtime.celery_app import Report
+from touchstone_runtime.jobs import Claim
+from touchstone_runtime.telemetry import names
+
+from touchstone_retrieval import errors
+from touchstone_retrieval.core.spec import IndexSpec
+from touchstone_retrieval.service.pipeline import Pipeline, Progress
+
+TASK = "touchstone_retrieval.build"
+QUEUE = "retrieval"
+
+REPORT_SECONDS = 0.5
+"""The shortest time between two reports of the same stage."""
+
+
+class BuildWork:
+    """Builds the revision of a claimed job."""
+
+    def __init__(
+        self,
+        pipeline: Callable[[], Pipeline],
+        stopping: threading.Event,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare, but load nothing.
+
+        Args:
+            pipeline: Gives the pipeline; called at the first job.
+            stopping: Set when the worker was asked to stop: builds stop between two batches and are tried again.
+            monotonic: A clock.
+        """
+        self._pipeline = pipeline
+        self._stopping = stopping
+        self._monotonic = monotonic
+        self._duration = telemetry.meter(__name__).create_histogram(
+            names.JOB_DURATION, unit="s", description="Time that a worker spent on one attempt at a job."
+        )
+
+    def __call__(self, claim: Claim, report: Report) -> Mapping[str, Any]:
+        """Build; the result holds the manifest as JSON."""
+        started = self._monotonic()
+        last_stage, last_told = "", float("-inf")
+
+        def tell(progress: Progress) -> None:
+            nonlocal last_stage, last_told
+            if self._stopping.is_set():
+                raise errors.WorkerStopping
+            now = self._monotonic()
+            if progress.stage == last_stage and now - last_told < REPORT_SECONDS:
+                return
+            last_stage, last_told = progress.stage, now
+            if report(progress._asdict()):
+                raise celery_app.Cancelled
+
+        try:
+            spec = IndexSpec.from_document(claim.job.payload["spec"])
+            manifest = self._pipeline().build(claim.job.payload["index"], spec, tell)
+        finally:
+            self._duration.record(self._monotonic() - started, {names.JOB_KIND: claim.job.kind})
+        return {"manifest": manifest.to_json()}
