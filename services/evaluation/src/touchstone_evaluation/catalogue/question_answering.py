@@ -1,0 +1,101 @@
+"""Question answering against known answers. Measures words, not truth: a right answer in other words is a miss."""
+
+from collections.abc import Mapping
+
+from touchstone_evaluation.core import normalising
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
+from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Percentile, Prompt
+
+_METRICS = (
+    Metric(
+        name="contains",
+        goal=Goal.MAXIMIZE,
+        aggregate=Mean(of="contains"),
+        description="Share of answers that contain a gold answer as whole words after SQuAD normalisation; 0 to 1. "
+        "Rewards long answers: read it beside exact_match and output_tokens_mean.",
+        is_binary=True,
+        lowest=0,
+        highest=1,
+        has_worst=True,
+        is_main=True,
+    ),
+    Metric(
+        name="exact_match",
+        goal=Goal.MAXIMIZE,
+        aggregate=Mean(of="exact_match"),
+        description="Share of answers that equal a gold answer after SQuAD normalisation; 0 to 1.",
+        is_binary=True,
+        lowest=0,
+        highest=1,
+        has_worst=True,
+    ),
+    Metric(
+        name="token_f1",
+        goal=Goal.MAXIMIZE,
+        aggregate=Mean(of="token_f1"),
+        description="Mean over items of the best F1 of shared words over the golds, as SQuAD defines it; 0 to 1.",
+        lowest=0,
+        highest=1,
+        has_worst=True,
+    ),
+    Metric(
+        name="ttft_p95_millis",
+        goal=Goal.MINIMIZE,
+        aggregate=Percentile(of="ttft_millis", percent=95),
+        description="95th percentile of the time to the first text, in milliseconds, as the evaluation worker saw it "
+        "at the run's parallelism. Failed items have none.",
+        lowest=0,
+    ),
+    Metric(
+        name="output_tokens_mean",
+        goal=Goal.MINIMIZE,
+        aggregate=Mean(of="output_tokens"),
+        description="Mean number of generated tokens of an answer: what an answer costs. Failed items have none.",
+        lowest=0,
+    ),
+)
+
+
+class QuestionAnswering:
+    """Asks the question as the user's only turn; the subject's own prompt does the rest."""
+
+    name = "question-answering"
+    version = "1"
+    description = (
+        "Asks each question and compares the answer with the golds by words. It does not see whether a differently "
+        "worded answer is right, nor whether a matching one is right for the right reason."
+    )
+    parameters_schema: Mapping[str, Json] = {"type": "object", "additionalProperties": False}
+    subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
+    needs_dataset = True
+
+    def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
+        """List the metrics; they do not depend on parameters."""
+        return _METRICS
+
+    def unfit(self, item: Item) -> str:
+        """An item without a gold answer cannot be scored."""
+        return "" if any(normalising.normalise(answer) for answer in item.answers) else "no gold answer"
+
+    def load(self, parameters: Parameters) -> LoadShape | None:
+        """Item by item."""
+        return None
+
+    def ask(self, item: Item, parameters: Parameters) -> Prompt:
+        """Ask the question as it stands."""
+        return Prompt(question=item.question)
+
+    def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
+        """Score against the best gold."""
+        golds = [answer for answer in item.answers if normalising.normalise(answer)]
+        return {
+            "contains": normalising.best(normalising.contains, outcome.text, golds),
+            "exact_match": normalising.best(normalising.exact_match, outcome.text, golds),
+            "token_f1": normalising.best(normalising.token_f1, outcome.text, golds),
+            "ttft_millis": outcome.ttft_millis,
+            "output_tokens": float(outcome.output_tokens),
+        }
+
+
+TASK = QuestionAnswering()

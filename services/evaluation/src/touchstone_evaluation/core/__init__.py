@@ -1,0 +1,1 @@
+"""Pure parts: items, scores, statistics, criteria, verdicts. No I/O, no clock, no environment."""

@@ -1,0 +1,166 @@
+"""Datasets: from a file's bytes to the items that are drawn. Pure.
+
+What is left out is counted with its reason. The draw is by rank of a seeded hash of each item's digest: without
+replacement, the same wherever the file's order or the machine differs, and a larger limit keeps the smaller draw.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from touchstone_runtime.revisions import Digest, digest_json
+
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.spec import Dataset, Json, Layout
+
+SQUAD_RECORDS = "data[].paragraphs[]"
+FILTERED = "the filter is not true of it"
+DUPLICATE = "the same item is there already"
+
+
+class Unreadable(ValueError):
+    """The content is not what the dataset says; the message completes a sentence that begins with the dataset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The items of a suite."""
+
+    items: tuple[Item, ...]
+    left_out: Mapping[str, int]
+    """How many items were left out before the draw, by reason."""
+    digest: Digest
+    """Digest of the drawn items in order: what was measured on."""
+
+
+def draw(content: bytes, dataset: Dataset, unfit: Callable[[Item], str]) -> Drawn:
+    """Read, filter and draw.
+
+    Args:
+        content: The file.
+        dataset: How to read and draw.
+        unfit: Says why an item cannot be scored; empty when it can.
+
+    Raises:
+        Unreadable: The content is not what the dataset says.
+    """
+    left_out: Counter[str] = Counter()
+    fit: dict[str, Item] = {}
+    for item in _items(content, dataset):
+        if dataset.filter and not _holds(dataset.filter, item):
+            left_out[FILTERED] += 1
+        elif reason := unfit(item):
+            left_out[reason] += 1
+        elif item.digest in fit:
+            left_out[DUPLICATE] += 1
+        else:
+            fit[item.digest] = item
+    chosen = list(fit.values())
+    if dataset.limit and dataset.limit < len(chosen):
+        chosen = sorted(chosen, key=lambda item: _rank(item, dataset.seed))[: dataset.limit]
+    return of(chosen, left_out)
+
+
+def of(items: Sequence[Item], left_out: Mapping[str, int] | None = None) -> Drawn:
+    """Take items as they are."""
+    return Drawn(items=tuple(items), left_out=dict(left_out or {}), digest=digest_json([item.digest for item in items]))
+
+
+def _rank(item: Item, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{item.digest}".encode()).digest()
+
+
+def _items(content: bytes, dataset: Dataset) -> Iterator[Item]:
+    read = {Layout.JSON_LINES: _lines, Layout.SQUAD: _squad}[dataset.layout]
+    return read(content, dataset.records)
+
+
+def _lines(content: bytes, records: str) -> Iterator[Item]:
+    lines = [_parse(line, number) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
+    for number, record in enumerate(_selected(records, lines), start=1):
+        yield _item(record, number)
+
+
+def _squad(content: bytes, records: str) -> Iterator[Item]:
+    for number, paragraph in enumerate(_selected(records or SQUAD_RECORDS, _parse(content, 1)), start=1):
+        if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
+            raise Unreadable(f"record {number} is no SQuAD paragraph: it has no list `qas`. Check `records`.")
+        yield from (_squad_item(question, paragraph, number) for question in paragraph["qas"])
+
+
+def _squad_item(question: Any, paragraph: Mapping[str, Any], number: int) -> Item:
+    """Make an item; a question that its paragraph does not answer has neither answers nor a relevant text."""
+    try:
+        answers = [answer["text"] for answer in question.get("answers", [])]
+        texts = [paragraph["context"]] if answers else []
+        record = {
+            "id": question.get("id", ""),
+            "question": question["question"],
+            "answers": list(dict.fromkeys(answers)),
+            "relevant_texts": texts,
+            "metadata": {"is_impossible": bool(question.get("is_impossible", False))},
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"record {number} is no SQuAD paragraph: {error!r}. Check `records`.") from error
+    return _item(record, number)
+
+
+def _item(record: Any, number: int) -> Item:
+    if not isinstance(record, dict) or not isinstance(record.get("question"), str) or not record["question"].strip():
+        raise Unreadable(f"record {number} has no text `question`.")
+    return Item(
+        id=str(record.get("id") or f"item-{number}"),
+        question=record["question"],
+        answers=_texts(record, "answers", number),
+        relevant_texts=_texts(record, "relevant_texts", number),
+        relevant_documents=_texts(record, "relevant_documents", number),
+        metadata=record.get("metadata") or {},
+    )
+
+
+def _texts(record: Mapping[str, Any], name: str, number: int) -> tuple[str, ...]:
+    value = record.get(name) or []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise Unreadable(f"record {number}: `{name}` is not a list of texts.")
+    return tuple(value)
+
+
+def _selected(records: str, document: Any) -> Iterable[Any]:
+    try:
+        selected = jmespath.search(records, document) if records else document
+    except JMESPathError as error:
+        raise Unreadable(f"`records` does not fit the content: {error}") from error
+    if not isinstance(selected, list):
+        raise Unreadable("`records` selects no list.")
+    return selected
+
+
+def _holds(expression: str, item: Item) -> bool:
+    """Whether a filter is true of an item; one that does not apply, as length(null), is not."""
+    view: dict[str, Json] = {
+        "id": item.id,
+        "question": item.question,
+        "answers": list(item.answers),
+        "relevant_texts": list(item.relevant_texts),
+        "relevant_documents": list(item.relevant_documents),
+        "metadata": dict(item.metadata),
+    }
+    try:
+        return jmespath.search(expression, view) is True
+    except JMESPathError:
+        return False
+
+
+def _parse(text: bytes, line: int) -> Any:
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no JSON")
+
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except ValueError as error:
+        raise Unreadable(f"line {line} is no JSON: {error}") from error

@@ -1,0 +1,42 @@
+"""Items: one question with what is known to be right about it. Pure; `datasets` reads them from files.
+
+An item is named by its digest: two items that ask and expect the same are one item wherever they come from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from touchstone_runtime.revisions import digest_json
+
+from touchstone_evaluation.core.spec import Json
+
+ItemDigest = NewType("ItemDigest", str)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One question with its golds."""
+
+    id: str
+    """The dataset's name for it, for people; need not be unique."""
+    question: str
+    answers: tuple[str, ...] = ()
+    """Any of these is right."""
+    relevant_texts: tuple[str, ...] = ()
+    """Passages that a search should find."""
+    relevant_documents: tuple[str, ...] = ()
+    """Ids of documents that a search should find."""
+    metadata: Mapping[str, Json] = field(default_factory=dict)
+    """For filters; not part of the digest."""
+
+    @property
+    def digest(self) -> ItemDigest:
+        """The digest of question and golds."""
+        content = {
+            "question": self.question,
+            "answers": list(self.answers),
+            "relevant_texts": list(self.relevant_texts),
+            "relevant_documents": list(self.relevant_documents),
+        }
+        return ItemDigest(digest_json(content))

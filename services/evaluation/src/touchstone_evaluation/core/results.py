@@ -1,0 +1,67 @@
+"""Results as values: intervals, evidence, what criteria and the run came to. Pure, and free of numeric libraries."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from touchstone_evaluation.core.spec import Goal, Verdict
+
+
+class Interval(NamedTuple):
+    """A confidence interval."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was measured for a criterion."""
+
+    value: float | None = None
+    """The subject's value; None: not measured."""
+    value_interval: Interval | None = None
+    baseline: float | None = None
+    delta: float | None = None
+    """Value minus baseline, over the items that both sides have."""
+    delta_interval: Interval | None = None
+    p_value: float | None = None
+    """Of the exact McNemar test, for 0/1 metrics with a baseline."""
+    samples: int = 0
+    """How many items it rests on."""
+    problem: str = ""
+    """Why it cannot be believed, as too many failed items; a sentence. Empty: it can."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionResult:
+    """What a criterion came to."""
+
+    name: str
+    metric: str
+    goal: Goal
+    verdict: Verdict
+    message: str
+    evidence: Evidence
+    confidence: float
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricValue:
+    """One measured value."""
+
+    metric: str
+    value: float | None
+    baseline: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """What a run came to."""
+
+    verdict: Verdict
+    message: str
+    criteria: tuple[CriterionResult, ...] = ()
+    metrics: tuple[MetricValue, ...] = ()
+    score: float | None = None

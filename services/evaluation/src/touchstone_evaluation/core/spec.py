@@ -1,0 +1,202 @@
+"""What a run is asked to measure and what must hold. Values only; `validation` says which are refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+Parameters: TypeAlias = Mapping[str, Json]
+
+DEFAULT_CONFIDENCE = 0.95
+DEFAULT_PARALLELISM = 4
+DEFAULT_MAX_ERROR_RATIO = 0.02
+DEFAULT_DEADLINE_SECONDS = 3600
+DEFAULT_MAX_OUTPUT_TOKENS = 64
+
+
+class SubjectKind(StrEnum):
+    """What kind of thing is measured."""
+
+    MODEL_DEPLOYMENT = "ModelDeployment"
+    RAG_INDEX = "RagIndex"
+
+
+class Layout(StrEnum):
+    """How a dataset is read."""
+
+    JSON_LINES = "JSONLines"
+    SQUAD = "SQuAD"
+
+
+class Goal(StrEnum):
+    """The better direction of a metric."""
+
+    MAXIMIZE = "Maximize"
+    MINIMIZE = "Minimize"
+
+
+class Operator(StrEnum):
+    """Compares a value with a number."""
+
+    GREATER_OR_EQUAL = "GreaterOrEqual"
+    LESS_OR_EQUAL = "LessOrEqual"
+
+
+class ItemErrorPolicy(StrEnum):
+    """What an item that failed counts as."""
+
+    COUNT = "Count"
+    EXCLUDE = "Exclude"
+
+
+class Verdict(StrEnum):
+    """What a run or a criterion came to."""
+
+    PASSED = "Passed"
+    FAILED = "Failed"
+    INCONCLUSIVE = "Inconclusive"
+    ERROR = "Error"
+
+
+class Side(StrEnum):
+    """Whose answer: the revision that is measured, or the one it is compared with."""
+
+    SUBJECT = "subject"
+    BASELINE = "baseline"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A revision of a model or of an index."""
+
+    kind: SubjectKind
+    name: str
+    """`NAMESPACE/NAME`."""
+    revision: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A list of items."""
+
+    uri: str
+    digest: str = ""
+    layout: Layout = Layout.JSON_LINES
+    records: str = ""
+    """JMESPath that selects the records; empty: the layout's own."""
+    filter: str = ""
+    """JMESPath that must be true of an item; empty: all items."""
+    limit: int = 0
+    """The most items; 0: all."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How answers are generated."""
+
+    max_output_tokens: int = DEFAULT_MAX_OUTPUT_TOKENS
+    temperature: float = 0.0
+    seed: int = 0
+    repeats: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """One task over one dataset."""
+
+    name: str
+    task: str
+    dataset: Dataset | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+    parameters: Parameters = field(default_factory=dict)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absolute:
+    """Compares the subject's value with a number."""
+
+    operator: Operator
+    value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relative:
+    """Compares the subject with the baseline."""
+
+    max_regression: float | None = None
+    min_improvement: float | None = None
+    confidence: float = DEFAULT_CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """One thing that must hold."""
+
+    name: str
+    metric: str
+    """`SUITE/METRIC`."""
+    goal: Goal | None = None
+    """None: the metric's own."""
+    absolute: Absolute | None = None
+    relative: Relative | None = None
+    min_samples: int = 1
+    required: bool = False
+
+    @property
+    def confidence(self) -> float:
+        """The level of the criterion's interval."""
+        return self.relative.confidence if self.relative else DEFAULT_CONFIDENCE
+
+    @property
+    def suite_name(self) -> str:
+        """The part of the metric before the slash."""
+        return self.metric.partition("/")[0]
+
+    @property
+    def metric_name(self) -> str:
+        """The part of the metric after the slash."""
+        return self.metric.partition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """Bounds of a run."""
+
+    parallelism: int = DEFAULT_PARALLELISM
+    max_tokens: int = 0
+    """0: no budget."""
+    on_item_error: ItemErrorPolicy = ItemErrorPolicy.COUNT
+    max_error_ratio: float = DEFAULT_MAX_ERROR_RATIO
+    deadline_seconds: int = DEFAULT_DEADLINE_SECONDS
+    log_samples: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """What to measure and what must hold."""
+
+    subject: Subject
+    baseline: Subject | None = None
+    suites: tuple[Suite, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    execution: Execution = field(default_factory=Execution)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides that are asked."""
+        return (Side.SUBJECT, Side.BASELINE) if self.baseline else (Side.SUBJECT,)
+
+    def of_side(self, side: Side) -> Subject:
+        """Return the revision of a side.
+
+        Raises:
+            LookupError: The run has no baseline.
+        """
+        revision = self.subject if side is Side.SUBJECT else self.baseline
+        if revision is None:
+            raise LookupError("the run has no baseline")
+        return revision

@@ -1,0 +1,155 @@
+"""A task: how to ask about an item, and how to score what came back. Pure; the contract for plug-ins.
+
+A task is one object in a small file, found through the entry point group `touchstone.evaluation.tasks`. It does no I/O:
+it says what to ask (`ask`), somebody else asks, and it scores the outcome (`score`) as named values of this one item.
+A metric then says how the values of all items become one number.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.ranking import Passage
+from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mean:
+    """The mean over items; with repeats, of the items' means."""
+
+    of: str
+    """Name of the items' value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentile:
+    """A percentile over all answers, linearly interpolated."""
+
+    of: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """The sum of one value over the sum of another."""
+
+    of: str
+    per: str
+
+
+Aggregate: TypeAlias = Mean | Percentile | Ratio
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """A number that a task yields."""
+
+    name: str
+    goal: Goal
+    aggregate: Aggregate
+    description: str
+    """Range, unit and source."""
+    is_binary: bool = False
+    """Each item's value is 0 or 1."""
+    lowest: float | None = None
+    """The least value an item can have; None: no bound."""
+    highest: float | None = None
+    """The greatest value an item can have; None: no bound."""
+    has_worst: bool = False
+    """An item that failed can be counted with the worst value; false: it has no value, as a latency."""
+    counts_failures: bool = False
+    """Failed items count whatever the policy says: the metric is about them."""
+    is_main: bool = False
+    """Part of the displayed score; the range must be 0 to 1."""
+
+    @property
+    def worst(self) -> float | None:
+        """The value of an item that failed; None: it has none."""
+        if not self.has_worst:
+            return None
+        return self.lowest if self.goal is Goal.MAXIMIZE else self.highest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Asks a model: one user turn."""
+
+    question: str
+    max_output_tokens: int | None = None
+    """None: as the suite's sampling says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """Asks an index."""
+
+    text: str
+    top_k: int
+
+
+Ask: TypeAlias = Prompt | Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came back, whoever was asked."""
+
+    text: str = ""
+    passages: tuple[Passage, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    ttft_millis: float = 0.0
+    """From sending to the first text."""
+    tpot_millis: float | None = None
+    """Mean time between output tokens after the first; None for fewer than two."""
+    latency_millis: float = 0.0
+    """From sending to the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadShape:
+    """A load instead of item by item: requests at once, until one of the ends."""
+
+    concurrency: int
+    requests: int | None
+    """Ends after this many requests of each side."""
+    duration_seconds: float | None
+    """Ends after this time of each side."""
+    synthetic: tuple[Item, ...] = field(default=())
+    """Items where there is no dataset; taken in turn."""
+
+
+class Task(Protocol):
+    """What a plug-in brings. All members are pure."""
+
+    name: str
+    version: str
+    """Raised with every change that can change a score: predictions and verdicts are kept by it."""
+    description: str
+    """What it measures, and what it does not."""
+    parameters_schema: Mapping[str, Json]
+    """JSON Schema of the parameters, an object that refuses unknown names."""
+    subjects: frozenset[SubjectKind]
+    """What it can measure."""
+    needs_dataset: bool
+
+    def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
+        """List what it yields with these parameters."""
+        ...
+
+    def unfit(self, item: Item) -> str:
+        """Say why an item cannot be scored; empty when it can."""
+        ...
+
+    def load(self, parameters: Parameters) -> LoadShape | None:
+        """Return the load to put on; None to ask item by item."""
+        ...
+
+    def ask(self, item: Item, parameters: Parameters) -> Ask:
+        """Say what to ask about an item."""
+        ...
+
+    def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
+        """Score what came back: values by the names that the metrics' aggregates use."""
+        ...

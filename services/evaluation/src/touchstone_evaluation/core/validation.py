@@ -1,0 +1,191 @@
+"""What is refused at the door: every fault of a specification, each with its field and what to do. Pure."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import jmespath
+import jsonschema
+from jmespath.exceptions import JMESPathError
+from touchstone_runtime.errors import Violation
+
+from touchstone_evaluation.core.spec import Criterion, Dataset, Execution, Goal, RunSpec, Sampling, Subject, Suite
+from touchstone_evaluation.core.task import Metric, Task
+
+MAX_DISPATCH_ID_BYTES = 128
+MAX_SUITES = 16
+MAX_CRITERIA = 32
+MAX_REPEATS = 32
+MAX_PARALLELISM = 64
+SCHEMES = ("file", "pypi", "s3", "gs", "hf", "http", "https")
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DISPATCH_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]*")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
+
+def faults(dispatch_id: str, spec: RunSpec, tasks: Mapping[str, Task]) -> list[Violation]:
+    """List every fault of a request to start a run; none when it can be started."""
+    return [
+        *_dispatch_id(dispatch_id),
+        *_subject("spec.subject", spec.subject),
+        *(_baseline(spec) if spec.baseline else ()),
+        *_count("spec.suites", spec.suites, MAX_SUITES),
+        *_unique("spec.suites", [suite.name for suite in spec.suites]),
+        *(v for i, suite in enumerate(spec.suites) for v in _suite(f"spec.suites[{i}]", suite, spec, tasks)),
+        *_criteria(spec, tasks),
+        *_execution("spec.execution", spec.execution),
+    ]
+
+
+def _dispatch_id(dispatch_id: str) -> Iterator[Violation]:
+    if not _DISPATCH_ID.fullmatch(dispatch_id) or len(dispatch_id) > MAX_DISPATCH_ID_BYTES:
+        yield Violation("dispatch_id", "must be 1 to 128 letters, digits, dots, colons, underscores and dashes")
+
+
+def _subject(field: str, subject: Subject) -> Iterator[Violation]:
+    if not _SUBJECT_NAME.fullmatch(subject.name):
+        yield Violation(f"{field}.name", "must be NAMESPACE/NAME, for example default/support-assistant")
+    if not subject.revision:
+        yield Violation(f"{field}.revision", "is required: a run measures one revision")
+    if not _DIGEST.fullmatch(subject.digest):
+        yield Violation(f"{field}.digest", "must be sha256: and 64 lower-case hexadecimal digits")
+
+
+def _baseline(spec: RunSpec) -> Iterator[Violation]:
+    if spec.baseline:
+        yield from _subject("spec.baseline", spec.baseline)
+        if spec.baseline.kind != spec.subject.kind:
+            yield Violation("spec.baseline.type", "must be the subject's: only like is compared with like")
+
+
+def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    if not _NAME.fullmatch(suite.name):
+        yield Violation(f"{field}.name", "must be lower-case letters, digits and dashes")
+    if not (math.isfinite(suite.weight) and suite.weight >= 0):
+        yield Violation(f"{field}.weight", "must be 0 or more")
+    if suite.dataset:
+        yield from _dataset(f"{field}.dataset", suite.dataset)
+    yield from _sampling(f"{field}.sampling", suite.sampling)
+    task = tasks.get(suite.task)
+    if task is None:
+        yield Violation(f"{field}.task", f"{suite.task!r} is not installed; there are {', '.join(sorted(tasks))}")
+        return
+    if spec.subject.kind not in task.subjects:
+        wanted = " or ".join(sorted(task.subjects))
+        yield Violation(f"{field}.task", f"{suite.task} measures a {wanted}, and the subject is a {spec.subject.kind}")
+    if task.needs_dataset and not suite.dataset:
+        yield Violation(f"{field}.dataset", f"is required: {suite.task} makes no items of its own")
+    yield from _parameters(f"{field}.parameters", suite, task)
+
+
+def _parameters(field: str, suite: Suite, task: Task) -> Iterator[Violation]:
+    validator = jsonschema.Draft202012Validator(dict(task.parameters_schema))
+    for error in sorted(validator.iter_errors(dict(suite.parameters)), key=lambda e: list(map(str, e.absolute_path))):
+        path = ".".join([field, *map(str, error.absolute_path)])
+        yield Violation(path, f"{error.message}; ListTasks has the schema of {suite.task}")
+
+
+def _dataset(field: str, dataset: Dataset) -> Iterator[Violation]:
+    scheme, separator, rest = dataset.uri.partition("://")
+    if scheme not in SCHEMES or not separator or not rest:
+        yield Violation(f"{field}.uri", f"must begin with one of {', '.join(f'{s}://' for s in SCHEMES)}")
+    if dataset.digest and not _DIGEST.fullmatch(dataset.digest):
+        yield Violation(f"{field}.digest", "must be sha256: and 64 lower-case hexadecimal digits")
+    for name, expression in (("records", dataset.records), ("filter", dataset.filter)):
+        try:
+            _ = jmespath.compile(expression) if expression else None
+        except JMESPathError as error:
+            yield Violation(f"{field}.{name}", f"is no JMESPath expression: {_one_line(str(error))}")
+    if dataset.limit < 0:
+        yield Violation(f"{field}.limit", "must be 0, for all, or more")
+
+
+def _sampling(field: str, sampling: Sampling) -> Iterator[Violation]:
+    if sampling.max_output_tokens < 1:
+        yield Violation(f"{field}.max_output_tokens", "must be 1 or more")
+    if not 0 <= sampling.temperature <= 2:
+        yield Violation(f"{field}.temperature", "must lie between 0 and 2")
+    if not 1 <= sampling.repeats <= MAX_REPEATS:
+        yield Violation(f"{field}.repeats", f"must lie between 1 and {MAX_REPEATS}")
+
+
+def _criteria(spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    yield from _count("spec.criteria", spec.criteria, MAX_CRITERIA)
+    yield from _unique("spec.criteria", [criterion.name for criterion in spec.criteria])
+    if spec.criteria and not any(criterion.required for criterion in spec.criteria):
+        yield Violation("spec.criteria", "none is required: such a run decides nothing; set required on one")
+    for index, criterion in enumerate(spec.criteria):
+        yield from _criterion(f"spec.criteria[{index}]", criterion, spec, tasks)
+
+
+def _criterion(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    if not _NAME.fullmatch(criterion.name):
+        yield Violation(f"{field}.name", "must be lower-case letters, digits and dashes")
+    if criterion.min_samples < 0:
+        yield Violation(f"{field}.min_samples", "must be 0 or more")
+    yield from _metric(f"{field}.metric", criterion, spec, tasks)
+    if not criterion.absolute and not criterion.relative:
+        yield Violation(field, "asks for nothing: set absolute, relative or both")
+    if criterion.absolute and not math.isfinite(criterion.absolute.value):
+        yield Violation(f"{field}.absolute.value", "must be a finite number")
+    if relative := criterion.relative:
+        if not spec.baseline:
+            yield Violation(f"{field}.relative", "needs spec.baseline: there is nothing to compare with")
+        if relative.max_regression is None and relative.min_improvement is None:
+            yield Violation(f"{field}.relative", "asks for nothing: set max_regression, min_improvement or both")
+        if relative.max_regression is not None and not 0 <= relative.max_regression < math.inf:
+            yield Violation(f"{field}.relative.max_regression", "must be a number, 0 or more")
+        if relative.min_improvement is not None and not math.isfinite(relative.min_improvement):
+            yield Violation(f"{field}.relative.min_improvement", "must be a finite number")
+        if not 0.5 < relative.confidence < 1:
+            yield Violation(f"{field}.relative.confidence", "must lie between 0.5 and 1, for example 0.95")
+
+
+def _metric(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    suite = next((suite for suite in spec.suites if suite.name == criterion.suite_name), None)
+    if suite is None:
+        names = ", ".join(suite.name for suite in spec.suites)
+        yield Violation(field, f"{criterion.metric!r} names no suite; write SUITE/METRIC with a suite of {names}")
+        return
+    task = tasks.get(suite.task)
+    if task is None or list(_parameters(field, suite, task)):
+        return  # reported at the suite
+    metrics = {metric.name: metric for metric in task.metrics(suite.parameters)}
+    if (metric := metrics.get(criterion.metric_name)) is None:
+        yield Violation(field, f"{suite.task} yields no {criterion.metric_name!r} here, but {', '.join(metrics)}")
+    elif criterion.goal and _contradicts(criterion.goal, metric):
+        yield Violation(field.replace("metric", "goal"), f"{metric.name} is better the other way: leave goal unset")
+
+
+def _contradicts(goal: Goal, metric: Metric) -> bool:
+    """A score that counts failed items with its worst value cannot be turned round: failing would then be best."""
+    return metric.has_worst and goal is not metric.goal
+
+
+def _execution(field: str, execution: Execution) -> Iterator[Violation]:
+    if not 1 <= execution.parallelism <= MAX_PARALLELISM:
+        yield Violation(f"{field}.parallelism", f"must lie between 1 and {MAX_PARALLELISM}")
+    if execution.max_tokens < 0:
+        yield Violation(f"{field}.max_tokens", "must be 0, for no budget, or more")
+    if not 0 <= execution.max_error_ratio <= 1:
+        yield Violation(f"{field}.max_error_ratio", "must lie between 0 and 1")
+    if execution.deadline_seconds < 1:
+        yield Violation(f"{field}.deadline_seconds", "must be 1 or more")
+
+
+def _count(field: str, things: Sequence[object], most: int) -> Iterator[Violation]:
+    if not 1 <= len(things) <= most:
+        yield Violation(field, f"must be 1 to {most}, and there are {len(things)}")
+
+
+def _unique(field: str, names: Iterable[str]) -> Iterator[Violation]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Violation(field, f"the name {name!r} is there {count} times; names are unique")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,103 @@
+"""The errors of evaluation.
+
+DomainError
+├── SpecInvalid          INVALID        the specification has faults; each is named
+├── DispatchIdTaken      ALREADY_EXISTS the dispatch id belongs to a different run
+├── RunNotFound          NOT_FOUND
+├── TaskBroken           INTERNAL       an installed task cannot be used
+├── DatasetInvalid       INVALID        a dataset is not what the specification says
+├── DatasetUnreachable   UNAVAILABLE    a dataset could not be fetched; a later try may succeed
+├── QueueUnavailable     UNAVAILABLE    the broker did not answer
+└── RevisionMismatch     FAILED_PRECONDITION  another revision answered than the one that is measured
+"""
+
+from touchstone_runtime import errors
+
+
+class SpecInvalid(errors.Invalid):
+    """The specification of a run has faults."""
+
+    reason = "EVALUATION_SPEC_INVALID"
+
+
+class DispatchIdTaken(errors.AlreadyExists):
+    """The dispatch id belongs to a different run."""
+
+    reason = "DISPATCH_ID_TAKEN"
+
+    def __init__(self, dispatch_id: str) -> None:
+        super().__init__(
+            f"The dispatch id {dispatch_id!r} belongs to a different run. Use a new one for a new specification.",
+            metadata={"dispatch_id": dispatch_id},
+        )
+
+
+class RunNotFound(errors.NotFound):
+    """There is no run of this dispatch id."""
+
+    reason = "RUN_NOT_FOUND"
+
+    def __init__(self, dispatch_id: str) -> None:
+        super().__init__(
+            f"There is no run {dispatch_id!r}. Start it with StartRun.", metadata={"dispatch_id": dispatch_id}
+        )
+
+
+class TaskBroken(errors.Internal):
+    """An installed task cannot be used."""
+
+    reason = "TASK_BROKEN"
+
+    def __init__(self, name: str, package: str, cause: str) -> None:
+        super().__init__(
+            f"The task {name!r} of the package {package!r} cannot be used: {cause}. Repair or uninstall the package.",
+            metadata={"task": name, "package": package},
+        )
+
+
+class DatasetInvalid(errors.Invalid):
+    """A dataset is not what the specification says."""
+
+    reason = "DATASET_INVALID"
+
+    def __init__(self, suite: str, cause: str) -> None:
+        super().__init__(
+            [errors.Violation(f"spec.suites[{suite!r}].dataset", cause)],
+            message=f"The dataset of suite {suite!r}: {cause}",
+            metadata={"suite": suite},
+        )
+
+
+class DatasetUnreachable(errors.Unavailable):
+    """A dataset could not be fetched."""
+
+    reason = "DATASET_UNREACHABLE"
+
+    def __init__(self, suite: str, cause: str) -> None:
+        super().__init__(
+            f"The dataset of suite {suite!r} could not be fetched: {cause}", metadata={"suite": suite, "cause": cause}
+        )
+
+
+class QueueUnavailable(errors.Unavailable):
+    """The broker did not answer."""
+
+    reason = "QUEUE_UNAVAILABLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The broker did not answer: {cause}. The work is recorded and is sent when it answers again.",
+            metadata={"cause": cause},
+        )
+
+
+class RevisionMismatch(errors.FailedPrecondition):
+    """Another revision answered than the one that is measured."""
+
+    reason = "REVISION_MISMATCH"
+
+    def __init__(self, wanted: str, answered: str) -> None:
+        super().__init__(
+            f"The revision {wanted!r} was asked and {answered!r} answered. Check that pinning reaches the revision.",
+            metadata={"wanted": wanted, "answered": answered},
+        )
