@@ -16,7 +16,9 @@ class EngineSettings:
     revision_manifest: str = setting(example="'{…}'")
     """The manifest of the revision to serve, as JSON. Required."""
     cache_dir: Path | None = None
-    """Folder of downloaded artefacts. Unset: `artefacts` below the home folder's cache."""
+    """Folder of downloaded artefacts. Unset: `artefacts` in `artefacts_uri` if that is a folder, else in the home."""
+    artefacts_uri: str = ""
+    """fsspec URI of the artefact store."""
     max_queued_requests: int = setting(default=64, minimum=0, maximum=65536)
     """Requests that may wait for a slot; more are refused, so that the router tries another replica."""
     drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)

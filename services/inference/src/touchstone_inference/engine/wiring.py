@@ -1,9 +1,7 @@
 """From a manifest to a serving engine: the composition root."""
 
-from pathlib import Path
-
 from touchstone_runtime import telemetry
-from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.revisions import Manifest
 from touchstone_runtime.server import GrpcServer, ServerSettings
 
@@ -14,8 +12,6 @@ from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.ports import Model
 from touchstone_inference.engine.service import EngineService
 from touchstone_inference.engine.settings import EngineSettings
-
-DEFAULT_CACHE = Path("~/.cache/touchstone/artefacts")
 
 
 async def model_of(manifest: Manifest, resolver: Resolver) -> Model:
@@ -47,7 +43,7 @@ async def run(settings: EngineSettings) -> None:
     """Serve one revision until a signal."""
     manifest = Manifest.from_json(settings.revision_manifest)
     observed = telemetry.setup("touchstone-engine", endpoint=settings.otlp_endpoint, log_format=settings.log_format)
-    resolver = Resolver((settings.cache_dir or DEFAULT_CACHE).expanduser())
+    resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     model = await model_of(manifest, resolver)
     service = EngineService(model, max_queued_requests=settings.max_queued_requests)
     server = GrpcServer(

@@ -1,0 +1,102 @@
+"""The cache: files by their digest. A file is there whole, or not at all.
+
+Layout: `sha256/ab/abcd…/NAME`, and beside it `NAME.seen` with size and modification time: a file that still has both is
+believed, another is hashed again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock
+
+from touchstone_runtime.revisions import Digest
+
+CHUNK_BYTES = 1024 * 1024
+
+
+def digest_file(path: Path) -> Digest:
+    """Digest a file's content."""
+    with path.open("rb") as file:
+        return Digest(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
+
+
+def digest_folder(folder: Path) -> Digest:
+    """Digest a folder: over the sorted paths of its files and their digests."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        total.update(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n".encode())
+    return Digest(f"sha256:{total.hexdigest()}")
+
+
+class Cache:
+    """A folder of files by digest, shared by processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, digest: Digest) -> Path | None:
+        """Return the file with a digest; one that was damaged is removed."""
+        home = self._home(digest)
+        if not home.is_dir():
+            return None
+        for path in sorted(home.iterdir()):
+            if path.suffix == ".seen" or not path.is_file():
+                continue
+            if self._is_as_seen(path) or digest_file(path) == digest:
+                self._note(path)
+                return path
+            path.unlink()
+        return None
+
+    def adopt(self, path: Path, digest: Digest, name: str) -> Path:
+        """Move a finished file into the cache."""
+        home = self._home(digest)
+        home.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        final = home / name
+        path.replace(final)
+        self._note(final)
+        return final
+
+    @contextmanager
+    def workplace(self, key: str) -> Iterator[Path]:
+        """Hold the only workplace for a key: its folder keeps what was half fetched until `tidy`."""
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        folder = self._folder / "partial" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._folder / "partial" / f"{name}.lock"):
+            folder.mkdir(parents=True, exist_ok=True)
+            yield folder
+
+    def tidy(self, folder: Path) -> None:
+        """Remove a workplace whose file was adopted."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _home(self, digest: Digest) -> Path:
+        value = digest.removeprefix("sha256:")
+        return self._folder / "sha256" / value[:2] / value
+
+    def _is_as_seen(self, path: Path) -> bool:
+        try:
+            return bool(json.loads(_record(path).read_text()) == _facts(path))
+        except (OSError, ValueError):
+            return False
+
+    def _note(self, path: Path) -> None:
+        if not self._is_as_seen(path):
+            _record(path).write_text(json.dumps(_facts(path)))
+
+
+def _record(path: Path) -> Path:
+    return path.with_name(f"{path.name}.seen")
+
+
+def _facts(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]

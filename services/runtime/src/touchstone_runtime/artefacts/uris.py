@@ -1,0 +1,55 @@
+"""Addresses of artefacts. Pure."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from touchstone_runtime.artefacts.faults import UriInvalid
+from touchstone_runtime.revisions import Digest
+
+SCHEMES = ("file", "pypi", "http", "https", "hf", "s3", "gs")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+PACKAGE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)==(?P<version>[A-Za-z0-9][A-Za-z0-9.!+_-]*)/(?P<path>.+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """A URI taken apart: scheme, what lies behind it, and the digest it promises."""
+
+    uri: str
+    scheme: str
+    location: str
+    """Without scheme and digest."""
+    digest: Digest | None
+
+    @property
+    def name(self) -> str:
+        """The last part of the path: how the file is called in the cache."""
+        path = urlsplit(f"//{self.location}").path if self.scheme in ("http", "https") else self.location
+        return re.sub(r"[^A-Za-z0-9._-]", "_", path.rstrip("/").rpartition("/")[2]) or "artefact"
+
+
+def parse(uri: str, *, digest: str = "") -> Address:
+    """Take a URI apart.
+
+    Args:
+        uri: `SCHEME://LOCATION` with an optional `#sha256=HEX`.
+        digest: A digest known from elsewhere; it must agree with the URI's own.
+
+    Raises:
+        UriInvalid: The scheme is unknown, or a digest is malformed or contradicts another.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme not in SCHEMES or not rest:
+        raise UriInvalid(uri, f"must begin with one of {', '.join(f'{s}://' for s in SCHEMES)}")
+    location, _, fragment = rest.partition("#")
+    promised = fragment.replace("sha256=", "sha256:", 1)
+    for found in filter(None, (promised, digest)):
+        if not DIGEST.fullmatch(found):
+            raise UriInvalid(uri, f"has a digest that is not sha256 and 64 hexadecimal digits: {found!r}")
+    if promised and digest and promised != digest:
+        raise UriInvalid(uri, f"names {promised}, but {digest} was asked for")
+    if scheme == "pypi" and not PACKAGE.fullmatch(location):
+        raise UriInvalid(uri, "must look like pypi://NAME==VERSION/PATH/IN/THE/WHEEL#sha256=HEX")
+    location = unquote(location) if scheme in ("file", "pypi") else location
+    return Address(uri=uri, scheme=scheme, location=location, digest=Digest(promised or digest) or None)
