@@ -17,7 +17,7 @@ INTRODUCTION = """# The kinds
 
 Made by `make crds` from the types in operator/src/touchstone_operator/api. Do not edit.
 
-Group `touchstone.dev`, version `v1alpha1`, namespaced, category `touchstone`. `kubectl explain KIND.spec` says the same.
+Group `touchstone.dev`, version `v1alpha1`, namespaced, category `touchstone`; `kubectl explain KIND` says the same.
 Fields marked * are required. Decimals are strings: the API has no floats. Rules are enforced by the API server.
 """
 

@@ -1,0 +1,1 @@
+"""The systems outside the operator, each behind a port."""

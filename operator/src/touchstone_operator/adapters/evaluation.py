@@ -1,0 +1,190 @@
+"""The evaluation service over gRPC."""
+
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
+from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
+
+from touchstone_operator import errors
+from touchstone_operator.adapters import numbers
+from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
+from touchstone_operator.api.evalrun import EvalRunSpec
+from touchstone_operator.api.evaluations import Criterion, Dataset, Suite
+from touchstone_operator.objects import JsonObject
+from touchstone_operator.ports import Measured, RunReport, RunRequest
+
+PEER = "evaluation"
+
+_TYPES = {"ModelDeployment": pb.SUBJECT_TYPE_MODEL_DEPLOYMENT, "RagIndex": pb.SUBJECT_TYPE_RAG_INDEX}
+_FORMATS = {"JSONLines": pb.DATASET_FORMAT_JSON_LINES, "SQuAD": pb.DATASET_FORMAT_SQUAD}
+_GOALS = {None: pb.GOAL_UNSPECIFIED, "Maximize": pb.GOAL_MAXIMIZE, "Minimize": pb.GOAL_MINIMIZE}
+_OPERATORS = {"GreaterOrEqual": pb.OPERATOR_GREATER_OR_EQUAL, "LessOrEqual": pb.OPERATOR_LESS_OR_EQUAL}
+_POLICIES = {"Count": pb.ITEM_ERROR_POLICY_COUNT, "Exclude": pb.ITEM_ERROR_POLICY_EXCLUDE}
+
+
+class EvaluationClient:
+    """The evaluation port."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = pb_grpc.EvaluationServiceStub(channel)
+
+    async def start(self, request: RunRequest) -> RunReport:
+        """Start a run."""
+        message = pb.StartRunRequest(dispatch_id=request.dispatch_id, spec=run_spec(request))
+        return report((await ask(PEER, self._stub.StartRun(message, timeout=TIMEOUT_SECONDS))).run)
+
+    async def get(self, dispatch_id: str) -> RunReport:
+        """Read a run."""
+        call = self._stub.GetRun(pb.GetRunRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        return report((await ask(PEER, call, missing=lambda: errors.RunNotFound(dispatch_id))).run)
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a run; an unknown one is fine."""
+        call = self._stub.CancelRun(pb.CancelRunRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        try:
+            await ask(PEER, call, missing=lambda: errors.RunNotFound(dispatch_id))
+        except errors.RunNotFound:
+            return
+
+
+def run_spec(request: RunRequest) -> pb.RunSpec:
+    """Write what a run measures."""
+    spec = request.spec
+    reference = spec.subject.model_deployment_ref or spec.subject.rag_index_ref
+    name = f"{request.namespace}/{reference.name if reference else ''}"
+
+    def subject(measured: Measured) -> pb.Subject:
+        return pb.Subject(type=_TYPES[spec.subject.type], name=name, revision=measured.name, digest=measured.digest)
+
+    return pb.RunSpec(
+        subject=subject(request.subject),
+        baseline=subject(request.baseline) if request.baseline else None,
+        suites=[suite(one) for one in spec.suites],
+        criteria=[criterion(one) for one in spec.criteria],
+        execution=execution(spec),
+    )
+
+
+def suite(spec: Suite) -> pb.Suite:
+    """Write a suite; a load's shape is parameters of its task."""
+    message = pb.Suite(name=spec.name, task=spec.task, weight=float(spec.weight))
+    if spec.dataset:
+        message.dataset.CopyFrom(dataset(spec.dataset))
+    if spec.sampling:
+        message.sampling.max_output_tokens = spec.sampling.max_output_tokens
+        message.sampling.temperature = float(spec.sampling.temperature)
+        message.sampling.seed = spec.sampling.seed
+        message.sampling.repeats = spec.sampling.repeats
+    parameters = {**(spec.load.dump() if spec.load else {}), **(spec.parameters or {})}
+    if parameters:
+        json_format.ParseDict(parameters, message.parameters)
+    return message
+
+
+def dataset(spec: Dataset) -> pb.Dataset:
+    """Write a dataset."""
+    return pb.Dataset(
+        uri=spec.uri,
+        digest=spec.digest or "",
+        format=_FORMATS[spec.format],
+        records=spec.records or "",
+        filter=spec.filter or "",
+        limit=spec.limit or 0,
+        seed=spec.seed,
+    )
+
+
+def criterion(spec: Criterion) -> pb.Criterion:
+    """Write a criterion."""
+    message = pb.Criterion(
+        name=spec.name,
+        metric=spec.metric,
+        goal=_GOALS[spec.goal],
+        min_samples=spec.min_samples,
+        required=spec.required,
+    )
+    if spec.absolute:
+        message.absolute.operator = _OPERATORS[spec.absolute.operator]
+        message.absolute.value = float(spec.absolute.value)
+    if spec.relative:
+        relative = spec.relative
+        message.relative.confidence = float(relative.confidence)
+        if relative.max_regression is not None:
+            message.relative.max_regression = float(relative.max_regression)
+        if relative.min_improvement is not None:
+            message.relative.min_improvement = float(relative.min_improvement)
+    return message
+
+
+def execution(spec: EvalRunSpec) -> pb.Execution:
+    """Write the bounds of a run."""
+    message = pb.Execution(
+        deadline_seconds=spec.active_deadline_seconds, log_samples=bool(spec.outputs and spec.outputs.log_samples)
+    )
+    if spec.execution:
+        bounds = spec.execution
+        message.parallelism = bounds.parallelism
+        message.max_tokens = bounds.max_tokens or 0
+        message.on_item_error = _POLICIES[bounds.on_item_error]
+        message.max_error_ratio = float(bounds.max_error_ratio)
+    return message
+
+
+def report(run: pb.Run) -> RunReport:
+    """Read a run as the fields of an EvalRun's status."""
+    results: JsonObject = {
+        "message": run.message[:4096],
+        "suiteDigest": run.suite_digest,
+        "criteria": [criterion_status(result) for result in run.criteria],
+        "artifacts": [{"name": a.name, "uri": a.uri, "digest": a.digest} for a in run.artifacts],
+    }
+    if run.HasField("score"):
+        results["score"] = numbers.decimal(run.score)
+    if run.HasField("progress"):
+        progress = run.progress
+        results["progress"] = {
+            "itemsDone": progress.items_done,
+            "itemsTotal": progress.items_total,
+            "itemsReused": progress.items_reused,
+            "itemsFailed": progress.items_failed,
+        }
+        if run.HasField("heartbeat_time"):
+            results["progress"]["lastUpdatedTime"] = numbers.time(run.heartbeat_time)
+    if run.HasField("usage"):
+        results["usage"] = {
+            "inputTokens": run.usage.input_tokens,
+            "outputTokens": run.usage.output_tokens,
+            "wallSeconds": round(run.usage.wall_seconds),
+        }
+    if run.HasField("start_time"):
+        results["startTime"] = numbers.time(run.start_time)
+    if run.HasField("completion_time"):
+        results["completionTime"] = numbers.time(run.completion_time)
+    return RunReport(
+        state=numbers.camel(pb.RunState, run.state, "RUN_STATE_"),
+        verdict=numbers.camel(pb.Verdict, run.verdict, "VERDICT_"),
+        results={name: value for name, value in results.items() if value not in ("", [])},
+    )
+
+
+def criterion_status(result: pb.CriterionResult) -> JsonObject:
+    """Read what a criterion came to; numbers that were not measured are left out."""
+    present = {field.name for field, _ in result.ListFields()}
+    measured = {
+        "value": ("value", result.value),
+        "baseline": ("baseline", result.baseline),
+        "delta": ("delta", result.delta),
+        "ci_low": ("ciLow", result.ci_low),
+        "ci_high": ("ciHigh", result.ci_high),
+        "p_value": ("pValue", result.p_value),
+    }
+    status: JsonObject = {
+        "name": result.name,
+        "metric": result.metric,
+        "verdict": numbers.camel(pb.Verdict, result.verdict, "VERDICT_") or "Error",
+        "samples": result.samples,
+    }
+    status |= {name: numbers.decimal(value) for field, (name, value) in measured.items() if field in present}
+    return status | ({"message": result.message[:1024]} if result.message else {})

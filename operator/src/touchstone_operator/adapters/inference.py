@@ -1,0 +1,34 @@
+"""The router's counters over gRPC."""
+
+from typing import Any
+
+import grpc
+from touchstone.inference.v1 import inference_service_pb2 as pb
+from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
+
+from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
+from touchstone_operator.ports import Distribution, LiveMetrics
+
+PEER = "inference"
+
+
+class TrafficClient:
+    """The traffic port. It reads one router; of several replicas, each would have to be read and added."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = pb_grpc.InferenceServiceStub(channel)
+
+    async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
+        """Read the counters of a revision."""
+        message = pb.GetRevisionMetricsRequest(model=model, revision=revision, window_seconds=window_seconds)
+        found = await ask(PEER, self._stub.GetRevisionMetrics(message, timeout=TIMEOUT_SECONDS))
+        return LiveMetrics(
+            requests=found.requests,
+            errors=found.errors,
+            time_to_first_token=_distribution(found.time_to_first_token),
+            time_per_output_token=_distribution(found.time_per_output_token),
+        )
+
+
+def _distribution(message: pb.Distribution) -> Distribution:
+    return Distribution(upper_bounds=tuple(message.upper_bounds), counts=tuple(message.counts))
