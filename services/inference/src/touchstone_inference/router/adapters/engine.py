@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
-
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
+from touchstone_runtime.channels import translate
+from touchstone_runtime.errors import DomainError, Unavailable
+
 from touchstone_inference.router.core.generation import (
     ContinuationScore,
     Embeddings,
@@ -26,8 +29,6 @@ from touchstone_inference.router.core.generation import (
 )
 from touchstone_inference.router.core.view import Endpoint, Revision
 from touchstone_inference.router.ports import Capability
-from touchstone_runtime.channels import translate
-from touchstone_runtime.errors import DomainError, Unavailable
 
 SYSTEM = "engine"
 
@@ -89,7 +90,7 @@ class GrpcEngine:
     """One replica."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = pb_grpc.EngineServiceStub(channel)
+        self._stub: Any = pb_grpc.EngineServiceStub(channel)
 
     @asynccontextmanager
     async def generate(self, request: EngineRequest, *, timeout_seconds: float) -> AsyncIterator[AsyncIterator[Piece]]:
@@ -125,7 +126,7 @@ class GrpcEngine:
         request = pb.CountTokensRequest(conversation=_conversation(conversation))
         with _translated():
             response = await self._stub.CountTokens(request, timeout=timeout_seconds)
-        return response.token_count
+        return int(response.token_count)
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:
         """Ask what the engine can do."""

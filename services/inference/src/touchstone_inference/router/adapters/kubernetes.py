@@ -1,6 +1,5 @@
 """The Kubernetes API: lists and watches of what the view is made of, as raw JSON."""
 
-import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -44,12 +43,12 @@ async def connect(kubeconfig: Path | None) -> client.ApiClient:
     """
     configuration = client.Configuration()
     if kubeconfig is not None:
-        await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+        await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call] # kubernetes.aio has no annotations
     else:
         try:
-            config.load_incluster_config(client_configuration=configuration)
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # kubernetes.aio has no annotations
         except config.ConfigException:
-            await config.load_kube_config(client_configuration=configuration)
+            await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # kubernetes.aio has no annotations
     return client.ApiClient(configuration)
 
 
@@ -85,15 +84,18 @@ class KubernetesCluster:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_SECONDS)
         async with self._get(kind, query, timeout) as response:
-            yield _events(response)
+            yield _events(kind, response)
 
     async def close(self) -> None:
         """Close the client."""
-        await self._api.close()
+        await self._api.close()  # type: ignore[no-untyped-call] # kubernetes.aio has no annotations
 
     @asynccontextmanager
     async def _get(
-        self, kind: Kind, query: dict[str, str], timeout: aiohttp.ClientTimeout
+        self,
+        kind: Kind,
+        query: dict[str, str],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own limits
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         group, plural = _RESOURCES[kind]
         path = f"{group}/namespaces/{self._namespace}/{plural}" if self._namespace else f"{group}/{plural}"
@@ -109,17 +111,16 @@ class KubernetesCluster:
                 if response.status != 200:
                     raise _refusal(kind, response.status)
                 yield response
-        except (aiohttp.ClientError, ssl.SSLError, OSError, asyncio.TimeoutError, ValueError) as error:
+        except (TimeoutError, aiohttp.ClientError, ssl.SSLError, OSError, ValueError) as error:
             raise errors.ClusterUnavailable(f"{type(error).__name__} for {kind}") from error
 
 
-async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def _events(kind: Kind, response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
     try:
         async for line in response.content:
             event = json.loads(line)
             if event["type"] == "ERROR":
-                code = event["object"].get("code")
-                raise _refusal(Kind(event["object"].get("details", {}).get("kind", Kind.REPLICA)), code)
+                raise _refusal(kind, event["object"].get("code", 0))
             yield Event(EventType(event["type"]), event["object"])
     except aiohttp.SocketTimeoutError:
         # Silence is no failure: the next watch goes on from the last version.

@@ -1,13 +1,15 @@
 """Passages from RetrievalService, always of the revision that the manifest names."""
 
-import grpc
+from typing import Any
 
+import grpc
 from touchstone.retrieval.v1 import retrieval_service_pb2 as pb
 from touchstone.retrieval.v1 import retrieval_service_pb2_grpc as pb_grpc
-from touchstone_inference import errors
-from touchstone_inference.router.core.generation import Passage
 from touchstone_runtime.channels import translate
 from touchstone_runtime.errors import Kind
+
+from touchstone_inference import errors
+from touchstone_inference.router.core.generation import Passage
 
 QUERY_BYTES = 32 << 10
 """The longest query that RetrievalService takes; of a longer question the beginning is searched for."""
@@ -17,7 +19,7 @@ class GrpcRetrieval:
     """Searches by gRPC."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub = pb_grpc.RetrievalServiceStub(channel)
+        self._stub: Any = pb_grpc.RetrievalServiceStub(channel)
 
     async def search(
         self, index: str, revision: str, query: str, *, top_k: int, tenant: str, timeout_seconds: float

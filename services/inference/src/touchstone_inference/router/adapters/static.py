@@ -24,11 +24,15 @@ class StaticCluster:
     async def watch(self, kind: Kind, resource_version: str) -> AsyncIterator[AsyncIterator[Event]]:
         """Follow a kind: no event ever comes."""
         del kind, resource_version
-        yield _silence()
+        yield _Silence()
 
 
-async def _silence() -> AsyncIterator[Event]:
-    await asyncio.Event().wait()
-    # The wait above never ends, and what follows makes this function a generator.
-    for event in ():
-        yield event
+class _Silence:
+    """A watch without events."""
+
+    def __aiter__(self) -> "_Silence":
+        return self
+
+    async def __anext__(self) -> Event:
+        await asyncio.Event().wait()
+        raise StopAsyncIteration

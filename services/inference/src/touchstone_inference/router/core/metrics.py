@@ -22,7 +22,7 @@ UPPER_BOUNDS_SECONDS = tuple(
     for decade in range(-3, 2)
     for mantissa in (1.0, 1.25, 1.6, 2.0, 2.5, 3.15, 4.0, 5.0, 6.3, 8.0)
 )
-"""Renard's R10 series from 1 ms to 80 s: a quantile is read within 26 %, and usual limits (40 ms, 800 ms) are bounds."""
+"""Renard's R10 series from 1 ms to 80 s: quantiles are read within 26 %; usual limits (40 ms, 800 ms) are bounds."""
 
 
 NO_USAGE = Usage()
