@@ -7,7 +7,7 @@ DomainError
 ├── AlreadyExists:       ObjectExists
 ├── Forbidden:           Refused
 ├── Unavailable:         ClusterUnavailable, PlatformNotRunning, ServiceUnavailable
-├── FailedPrecondition:  PlatformBusy, NoFreeSubnet, NoFreeAddress
+├── FailedPrecondition:  PlatformBusy, NoFreeSubnet, NoFreeAddress, StepFailed
 ├── DeadlineExceeded:    WaitExpired
 └── Internal:            StartFailed (with the end of the log)
 """
@@ -165,3 +165,9 @@ __all__ = [
     "Violation",
     "WaitExpired",
 ]
+
+
+class StepFailed(errors.FailedPrecondition):
+    """A step of the demo came out otherwise than it should."""
+
+    reason = "STEP_FAILED"

@@ -1,0 +1,29 @@
+"""The command `demo`."""
+
+from pathlib import Path
+
+import click
+
+from touchstone_local.cli.context import Session, run
+
+
+@click.command()
+@click.option("--keep", is_flag=True, help="Leave the platform running at the end.")
+@click.option(
+    "--example",
+    default=Path("examples/support-assistant"),
+    show_default=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of the example.",
+)
+@click.pass_obj
+def demo(session: Session, *, keep: bool, example: Path) -> None:
+    """Run the whole loop: fetch, start, apply step by step, ask, trace, stop."""
+    from rich.console import Console  # noqa: PLC0415 (the start of every command must be quick)
+
+    from touchstone_local.demo import telling  # noqa: PLC0415
+
+    run(telling.tell(session.state_dir, example, keep=keep, console=Console(soft_wrap=False)))
+
+
+COMMANDS = (demo,)
