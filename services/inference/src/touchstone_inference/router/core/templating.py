@@ -177,7 +177,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         """Give an entry of a mapping, a list or a text."""
         if isinstance(obj, Mapping | list | tuple | str):
             try:
-                return obj[argument]  # type: ignore[index]  # a wrong type is the error caught here
+                return obj[argument]  # type: ignore[index,call-overload]  # a wrong type is the error caught here
             except (LookupError, TypeError):
                 pass
         return self.undefined(obj=obj, name=str(argument)[:40])

@@ -47,9 +47,11 @@ def _interleave(old: Sequence[str], new: Sequence[str]) -> list[str]:
     places = {key: index for index, key in enumerate(old)}
     known = set(new)
     for key in new:
-        if places.get(key, -1) >= position:
-            order.extend(kept for kept in old[position : places[key]] if kept not in known)
-            position = places[key] + 1
+        place = places.get(key, -1)
+        shared = (index for index in range(position, len(old)) if old[index] in known)
+        stop = place if place >= position else next(shared, len(old))
+        order.extend(kept for kept in old[position:stop] if kept not in known)
+        position = stop + 1 if place == stop else stop
         order.append(key)
     order.extend(kept for kept in old[position:] if kept not in known)
     return order

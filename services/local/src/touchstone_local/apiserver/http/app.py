@@ -1,7 +1,5 @@
 """The routes of the server, and how errors are answered."""
 
-import logging
-
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -16,7 +14,6 @@ from touchstone_local.apiserver.http.documents import Documents
 from touchstone_local.apiserver.http.resources import Resources
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-_log = logging.getLogger(__name__)
 
 
 def create(documents: Documents, resources: Resources, *, token: str) -> ASGIApp:
@@ -32,8 +29,8 @@ def create(documents: Documents, resources: Resources, *, token: str) -> ASGIApp
         Route("/apis/{group}", documents.group),
         Route("/api/{version}", documents.resources),
         Route("/apis/{group}/{version}", documents.resources),
-        Route("/api/{version}/{rest:path}", resources, methods=_METHODS),
-        Route("/apis/{group}/{version}/{rest:path}", resources, methods=_METHODS),
+        Route("/api/{version}/{rest:path}", resources.answer, methods=_METHODS),
+        Route("/apis/{group}/{version}/{rest:path}", resources.answer, methods=_METHODS),
     ]
     app = Starlette(
         routes=routes,
@@ -64,6 +61,6 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _answer_defect(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed.", request.method, request.url.path, exc_info=error)
+    # uvicorn logs the error itself: Starlette raises it again after this answer.
     defect = errors.ApiError("Internal error occurred: see the log of the API server")
     return answers.json_answer(defect.status(), status=500)

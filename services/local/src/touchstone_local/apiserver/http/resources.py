@@ -77,7 +77,7 @@ class Resources:
             "DELETE": self._delete_collection,
         }
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer one request.
 
         Raises:
