@@ -9,7 +9,6 @@ from typing import Any
 
 import kopf
 
-from touchstone_operator import objects
 from touchstone_operator.edge.queue import WorkQueue
 from touchstone_operator.edge.routing import OWN_KINDS, WATCHED_CHILDREN, Routes
 from touchstone_operator.objects import Key, Kind
@@ -64,7 +63,8 @@ def registry(queue: WorkQueue, routes: Routes) -> kopf.OperatorRegistry:
 def settings() -> kopf.OperatorSettings:
     """Return Kopf's settings: long watches with time limits, no event flood, endless patience."""
     found = kopf.OperatorSettings()
-    found.persistence.finalizer = objects.FINALIZER
+    # Not ours: Kopf takes its own finalizer off objects that no handler of its wants to keep.
+    found.persistence.finalizer = "operator.touchstone.dev/kopf"
     found.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="operator.touchstone.dev")
     found.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="operator.touchstone.dev")
     found.watching.server_timeout = 240
