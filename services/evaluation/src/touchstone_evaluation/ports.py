@@ -166,7 +166,12 @@ class Reporter(Protocol):
     """Writes a report for people."""
 
     def render(
-        self, run: Run, conclusion: Conclusion, scores: Sequence[Score], metrics: Mapping[str, Mapping[str, Metric]]
+        self,
+        run: Run,
+        conclusion: Conclusion,
+        scores: Sequence[Score],
+        metrics: Mapping[str, Mapping[str, Metric]],
+        items: Mapping[str, Mapping[ItemDigest, Item]],
     ) -> str:
         """Write one self-contained HTML page."""
         ...

@@ -1,11 +1,11 @@
 """The record of runs in the service's database. Blocking; each method is one transaction.
 
-The run's row is locked by what changes its counters or its shards, so that counters are exact and no shard starts twice.
+The run's row is locked by what changes its counters or its shards: counters are exact and no shard starts twice.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import IntegrityError

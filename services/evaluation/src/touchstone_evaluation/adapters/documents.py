@@ -28,9 +28,9 @@ def _converter() -> cattrs.Converter:
     converter = make_converter()
     # JSON within the domain's values (parameters, metadata) is its own document.
     for kind, name in ((Suite, "parameters"), (Item, "metadata")):
-        as_is = cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
-        hook = cattrs.gen.make_dict_structure_fn(kind, converter, **{name: as_is})
-        unhook = cattrs.gen.make_dict_unstructure_fn(kind, converter, **{name: as_is})
+        as_is: Any = {name: cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)}
+        hook = cattrs.gen.make_dict_structure_fn(kind, converter, **as_is)
+        unhook = cattrs.gen.make_dict_unstructure_fn(kind, converter, **as_is)
         converter.register_structure_hook(kind, hook)
         converter.register_unstructure_hook(kind, unhook)
     return converter

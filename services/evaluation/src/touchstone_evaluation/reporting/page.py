@@ -1,0 +1,175 @@
+"""The report's page: what was decided, on what evidence, and what to look at next."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from typing import NamedTuple
+
+import jinja2
+from markupsafe import Markup
+
+from touchstone_evaluation.core.items import Item, ItemDigest
+from touchstone_evaluation.core.results import Conclusion, CriterionResult
+from touchstone_evaluation.core.runs import Run
+from touchstone_evaluation.core.scores import Score
+from touchstone_evaluation.core.spec import Criterion, Goal, Side
+from touchstone_evaluation.core.task import Mean, Metric
+from touchstone_evaluation.reporting import drawings
+from touchstone_evaluation.reporting.drawings import Bar
+
+WORST_ITEMS = 12
+
+
+class Worst(NamedTuple):
+    """An item that the subject did worst on."""
+
+    id: str
+    question: str
+    subject: float | None
+    baseline: float | None
+    answer: str
+    baseline_answer: str
+    error: str
+
+
+class Comparison(NamedTuple):
+    """The items of one metric, side against side."""
+
+    metric: str
+    drawing: Markup
+    better: int
+    equal: int
+    worse: int
+    worst: Sequence[Worst]
+
+
+class HtmlReporter:
+    """Writes reports."""
+
+    def __init__(self) -> None:
+        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+        environment.filters["number"] = drawings.number
+        template = resources.files(__package__).joinpath("report.html.jinja").read_text()
+        self._template = environment.from_string(template)
+
+    def render(
+        self,
+        run: Run,
+        conclusion: Conclusion,
+        scores: Sequence[Score],
+        metrics: Mapping[str, Mapping[str, Metric]],
+        items: Mapping[str, Mapping[ItemDigest, Item]],
+    ) -> str:
+        """Write one self-contained HTML page."""
+        return self._template.render(
+            run=run,
+            conclusion=conclusion,
+            forest=Markup(drawings.forest(_bars(run, conclusion))),  # noqa: S704 - our own markup, its texts escaped
+            comparisons=[
+                _comparison(run, suite, metric, scores, items.get(suite, {}))
+                for suite, metric in _compared(run, metrics)
+                if any(score.asking.suite == suite for score in scores)
+            ],
+            latencies=Markup(drawings.histogram(_latencies(scores), unit="ms")),  # noqa: S704 - as above
+            demands={criterion.name: _demand(criterion) for criterion in run.spec.criteria},
+            failed=[score for score in scores if score.error][:WORST_ITEMS],
+        )
+
+
+def _bars(run: Run, conclusion: Conclusion) -> list[Bar]:
+    wanted = {criterion.name: criterion for criterion in run.spec.criteria}
+    bars = (_bar(result, wanted[result.name]) for result in conclusion.criteria)
+    return [bar for bar in bars if bar is not None]
+
+
+def _bar(result: CriterionResult, criterion: Criterion) -> Bar | None:
+    """The interval that decided: of the difference for a relative criterion, else of the value."""
+    evidence = result.evidence
+    relative = criterion.relative
+    if relative is not None and evidence.delta is not None and evidence.delta_interval is not None:
+        better = 1.0 if result.goal is Goal.MAXIMIZE else -1.0
+        bound = relative.min_improvement if relative.min_improvement is not None else -(relative.max_regression or 0.0)
+        low, high = evidence.delta_interval
+        return Bar(f"Δ {result.name}", evidence.delta, low, high, better * bound, result.verdict)
+    if criterion.absolute is not None and evidence.value is not None and evidence.value_interval is not None:
+        low, high = evidence.value_interval
+        return Bar(result.name, evidence.value, low, high, criterion.absolute.value, result.verdict)
+    return None
+
+
+def _demand(criterion: Criterion) -> str:
+    parts = []
+    if criterion.absolute:
+        sign = "≥" if criterion.absolute.operator == "GreaterOrEqual" else "≤"
+        parts.append(f"{sign} {drawings.number(criterion.absolute.value)}")
+    if criterion.relative and criterion.relative.min_improvement is not None:
+        parts.append(f"better by at least {drawings.number(criterion.relative.min_improvement)}")
+    if criterion.relative and criterion.relative.max_regression is not None:
+        parts.append(f"worse by at most {drawings.number(criterion.relative.max_regression)}")
+    return ", ".join(parts)
+
+
+def _compared(run: Run, metrics: Mapping[str, Mapping[str, Metric]]) -> list[tuple[str, Metric]]:
+    """The means that criteria ask for, each once: what can be shown item by item."""
+    asked = dict.fromkeys((criterion.suite_name, criterion.metric_name) for criterion in run.spec.criteria)
+    found = [(suite, metrics.get(suite, {}).get(name)) for suite, name in asked]
+    return [(suite, metric) for suite, metric in found if metric and isinstance(metric.aggregate, Mean)]
+
+
+def _comparison(
+    run: Run, suite: str, metric: Metric, scores: Sequence[Score], items: Mapping[ItemDigest, Item]
+) -> Comparison:
+    name = metric.aggregate.of if isinstance(metric.aggregate, Mean) else metric.name
+    by_item: dict[ItemDigest, dict[Side, Score]] = defaultdict(dict)
+    for score in scores:
+        if score.asking.suite == suite:
+            by_item[score.asking.item].setdefault(score.asking.side, score)
+    sign = 1.0 if metric.goal is Goal.MAXIMIZE else -1.0
+
+    def value(score: Score | None) -> float | None:
+        return None if score is None else score.values.get(name, metric.worst if score.error else None)
+
+    pairs = {item: (value(sides.get(Side.SUBJECT)), value(sides.get(Side.BASELINE))) for item, sides in by_item.items()}
+    changes = [sign * (own - other) for own, other in pairs.values() if own is not None and other is not None]
+
+    def badness(item: ItemDigest) -> tuple[float, float]:
+        own, other = pairs[item]
+        known = 0.0 if own is None else sign * own
+        return (known - (0.0 if other is None else sign * other), known)
+
+    worst = sorted(pairs, key=badness)[:WORST_ITEMS]
+    is_logged = run.spec.execution.log_samples
+    return Comparison(
+        metric=f"{suite}/{metric.name}",
+        drawing=Markup(drawings.differences(changes) if changes else ""),  # noqa: S704 - our own markup
+        better=sum(change > 0 for change in changes),
+        equal=sum(change == 0 for change in changes),
+        worse=sum(change < 0 for change in changes),
+        worst=[
+            _worst(items[item], by_item[item], *pairs[item], is_logged=is_logged) for item in worst if item in items
+        ],
+    )
+
+
+def _worst(
+    item: Item, sides: Mapping[Side, Score], own: float | None, other: float | None, *, is_logged: bool
+) -> Worst:
+    subject, baseline = sides.get(Side.SUBJECT), sides.get(Side.BASELINE)
+    return Worst(
+        id=item.id,
+        question=item.question if is_logged else "",
+        subject=own,
+        baseline=other,
+        answer=subject.answer if subject else "",
+        baseline_answer=baseline.answer if baseline else "",
+        error=subject.error if subject else "",
+    )
+
+
+def _latencies(scores: Sequence[Score]) -> dict[str, Sequence[float]]:
+    """Latencies by side, of answers that were asked for in this run."""
+    found: dict[str, list[float]] = {side.value: [] for side in Side}
+    for score in scores:
+        if not score.is_reused and not score.error:
+            found[score.asking.side.value].append(score.latency_millis)
+    return {side: values for side, values in found.items() if values}

@@ -1,0 +1,32 @@
+"""What the worker does with a job: the Celery twin of `api/`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from touchstone_runtime.celery_app import Cancelled, Report
+from touchstone_runtime.jobs import Claim
+
+from touchstone_evaluation.ports import JobKind
+
+QUEUE = "evaluation"
+
+Do = Callable[[str, int, Callable[[], None]], None]
+"""Does the work of a run's job, given the run, the shard's number and a beat to call between items."""
+
+
+class JobWork:
+    """The work of one kind of job."""
+
+    def __init__(self, kind: JobKind, do: Do) -> None:
+        self.kind = kind
+        self._do = do
+
+    def __call__(self, claim: Claim, report: Report) -> Mapping[str, Any]:
+        """Do it; what it comes to is in the record of runs."""
+
+        def beat() -> None:
+            if report({}):
+                raise Cancelled
+
+        self._do(claim.job.payload["dispatch_id"], int(claim.job.payload["number"]), beat)
+        return {}
