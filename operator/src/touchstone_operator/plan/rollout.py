@@ -67,7 +67,7 @@ def _roll(state: State, policy: Policy, view: View, now: datetime) -> Decision:
         if state.step_started_at is None:
             state = replace(state, step_started_at=now)
             if candidate_weight(state, policy, view) > 0:
-                return _rolling(state, policy, view, Stage.WATCHING, "the step begins", requeue_at=now)
+                return _rolling(state, policy, view, Stage.WATCHING, "the step to begin", requeue_at=now)
         else:
             state = replace(state, step_index=state.step_index + 1, step_started_at=None)
     raise AssertionError("every step is passed at most once")

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,14 +119,23 @@ def kill_group(identity: Identity) -> None:
         os.killpg(identity.pid, signal.SIGKILL)
 
 
-def usage(identity: Identity, *, with_descendants: bool = True) -> Usage:
-    """Return what the process, and its descendants, use now; nothing if it is gone."""
+def usage(identity: Identity, *, without: Collection[Identity] = ()) -> Usage:
+    """Return what the process and its descendants use now; nothing if it is gone.
+
+    Args:
+        identity: The process.
+        without: Processes that are counted elsewhere, with their descendants: a kubelet is the parent of its Pods.
+    """
     process = _find(identity)
     if process is None:
         return Usage(0, 0)
-    family = [process]
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family += process.children(recursive=True) if with_descendants else []
+    elsewhere = {other.pid for other in without} - {identity.pid}
+    family, waiting = [], [process]
+    while waiting:
+        member = waiting.pop()
+        family.append(member)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            waiting += [child for child in member.children() if child.pid not in elsewhere]
     sizes = [_memory_bytes(member) for member in family]
     return Usage(sum(sizes), sum(1 for size in sizes if size))
 

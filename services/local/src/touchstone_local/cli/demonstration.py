@@ -6,6 +6,8 @@ import click
 
 from touchstone_local.cli.context import Session, run
 
+PIPED_WIDTH = 132
+
 
 @click.command()
 @click.option("--keep", is_flag=True, help="Leave the platform running at the end.")
@@ -23,7 +25,10 @@ def demo(session: Session, *, keep: bool, example: Path) -> None:
 
     from touchstone_local.demo import telling  # noqa: PLC0415
 
-    run(telling.tell(session.state_dir, example, keep=keep, console=Console(soft_wrap=False)))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPED_WIDTH)  # without a terminal there is no width to fit, and tables need theirs
+    run(telling.tell(session.state_dir, example, keep=keep, console=console))
 
 
 COMMANDS = (demo,)

@@ -160,8 +160,9 @@ def _process_table(state: "PlatformState", session: Session) -> "tuple[Table, in
             identity = Identity(run_now.pid, run_now.create_time) if run_now else Identity(0, 0.0)
             phase = "Running" if run_now else container.waiting_reason or "Ended"
             rows.append((f"pod/{record.name}", phase, identity, container.restarts, record.ip))
+    listed = {identity for _, _, identity, _, _ in rows}
     for name, phase, identity, restarts, address in rows:
-        used = processes.usage(identity, with_descendants=identity != supervisor).memory_bytes if identity.pid else 0
+        used = processes.usage(identity, without=listed).memory_bytes if identity.pid else 0
         total += used
         table.add_row(name, phase, str(identity.pid or ""), _megabytes(used) if used else "", str(restarts), address)
     return table, total

@@ -18,7 +18,7 @@ from touchstone_local.kube.cluster import Cluster
 from touchstone_local.kube.resources import MODEL_DEPLOYMENTS
 from touchstone_local.supervisor.core.addresses import Addresses
 
-QUESTION = "In what country is Normandy located?"
+QUESTION = "In the Rankine cycle, what does water turn into when heated?"
 
 
 async def tell(state_dir: Path, example: Path, *, keep: bool, console: Console) -> None:
@@ -108,7 +108,8 @@ async def _ask(addresses: Addresses, console: Console) -> None:
     console.print()
     print_facts(answer)
     console.print()
-    console.print(tree.render(await traces.settled(addresses.traces, answer.trace_id)), markup=False, highlight=False)
+    rendered = tree.render(await traces.settled(addresses.traces, answer.trace_id))
+    console.print(rendered, markup=False, highlight=False, soft_wrap=True)
 
 
 def _reports(seen: list[Seen], console: Console) -> None:

@@ -2,8 +2,8 @@
 
 A collection is named `rev.NAMESPACE.REVISION`, the alias `idx.NAMESPACE.NAME`. Searches name collections, by the
 catalogue; the alias is for other readers. A collection counts as finished when the catalogue has its revision: ids and
-contents of a revision's points follow from its digest, so what a killed or cancelled build left is completed by the next
-build of the same content, or deleted with its index.
+contents of a revision's points follow from its digest, so what a killed or cancelled build left is completed by the
+next build of the same content, or deleted with its index.
 """
 
 import contextlib

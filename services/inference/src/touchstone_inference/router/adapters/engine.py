@@ -99,7 +99,7 @@ class GrpcEngine:
         try:
             yield _pieces(call)
         finally:
-            call.cancel()
+            call.cancel()  # has no effect on a call that has ended
 
     async def score(
         self, prompt: str, continuations: Sequence[str], *, timeout_seconds: float
@@ -162,9 +162,17 @@ def _cancelled_by_engine() -> DomainError:
 
 
 async def _pieces(call: "grpc.aio.UnaryStreamCall[pb.GenerateRequest, pb.GenerateResponse]") -> AsyncIterator[Piece]:
+    """Give the pieces; the last one only when the call has ended, so that leaving then cancels nothing."""
     with _translated():
+        last: Piece | None = None
         async for message in call:
-            yield _piece(message)
+            piece = _piece(message)
+            if piece.finish is not None:
+                last = piece
+            else:
+                yield piece
+        if last is not None:
+            yield last
 
 
 def _generate_request(request: EngineRequest) -> pb.GenerateRequest:
