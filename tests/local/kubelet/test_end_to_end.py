@@ -64,7 +64,7 @@ class Platform:
 
 async def until(claim: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not claim():  # noqa: ASYNC110 (real processes tell nobody)
+        while not claim():
             await asyncio.sleep(0.05)
 
 
@@ -201,7 +201,7 @@ async def test_a_manifest_that_comes_late_is_waited_for(platform: Platform, clus
         return fields.text(statuses[0], "state", "waiting", "reason") if statuses else ""
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while await reason() != "CreateContainerConfigError":  # noqa: ASYNC110 (a Pod without a name yet)
+        while await reason() != "CreateContainerConfigError":
             await asyncio.sleep(0.1)
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "chat"}, "data": {"manifest.json": "{}"}}
     await cluster.apply(CONFIG_MAPS, manifest, namespace="default")

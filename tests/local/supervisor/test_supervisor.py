@@ -110,7 +110,7 @@ def supervisor(world: World, specs: tuple[ProcessSpec, ...] = SPECS, pace: Pace 
 
 async def until(claim) -> None:
     async with asyncio.timeout(10):
-        while not claim():  # noqa: ASYNC110 (the world has many events)
+        while not claim():
             await asyncio.sleep(0)
 
 
