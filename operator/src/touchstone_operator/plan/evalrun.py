@@ -137,10 +137,11 @@ def expires_at(run: EvalRun) -> datetime | None:
 def _completed(run: EvalRun, status: EvalRunStatus, verdict: str, now: datetime) -> RunPlan:
     attempts = run.status.attempts or 1
     if verdict == "Error" and attempts <= run.spec.backoff_limit:
-        due = times.read(status.completion_time or times.write(now)) + FIRST_BACKOFF * 2 ** (attempts - 1)
+        ended = times.read(status.completion_time) if status.completion_time else None
+        due = ended + FIRST_BACKOFF * 2 ** (attempts - 1) if ended else now
         if now < due:
             observed = _active(
-                "Retrying", f"Attempt {attempts} could not be measured: {status.message or 'no reason'}."
+                "Retrying", f"Attempt {attempts} could not be measured: {status.message or 'no reason was given.'}"
             )
             return RunPlan(status=_status(run, run.status, observed, now), requeue_at=due)
         retried = run.status.model_copy(

@@ -1,0 +1,305 @@
+"""A small world for reconcilers: a cluster that behaves, a kubelet, an evaluation service with verdicts, a clock.
+
+The cluster keeps uid, generation, resourceVersion, the status subresource and owner references as a real one does. It
+can be told to fail right after its n-th write, as if the operator had been killed there.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import pytest
+from touchstone_operator import errors, objects
+from touchstone_operator.objects import JsonObject, Key, Kind
+from touchstone_operator.plan.workload import Platform
+from touchstone_operator.ports import LiveMetrics, Outside, RunReport, RunRequest
+from touchstone_operator.reconcile.evalruns import EvalRuns
+from touchstone_operator.reconcile.modeldeployments import ModelDeployments
+from touchstone_runtime.testing import FakeClock
+
+NAMESPACE = "default"
+
+
+class Killed(Exception):
+    """The operator was killed."""
+
+
+class FakeCluster:
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self.objects: dict[tuple[str, str, str], JsonObject] = {}
+        self.writes = 0
+        self.kill_after: int | None = None
+        self._now = now
+        self._version = 0
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
+        return copy.deepcopy(self.objects.get((kind.name, namespace, name)))
+
+    async def list(self, kind: Kind, namespace: str, *, labels: Mapping[str, str] | None = None) -> list[JsonObject]:
+        wanted = dict(labels or {})
+        return [
+            copy.deepcopy(obj)
+            for (name, where, _), obj in sorted(self.objects.items())
+            if name == kind.name
+            and namespace in ("", where)
+            and wanted.items() <= obj["metadata"].get("labels", {}).items()
+        ]
+
+    async def apply(self, kind: Kind, obj: JsonObject) -> None:
+        key = self._key(kind, obj)
+        if key not in self.objects:
+            self._add(kind, obj)
+        else:
+            kept = {"status": self.objects[key].get("status")} if "status" in self.objects[key] else {}
+            self._change(key, {**obj, **kept})
+        self._written()
+
+    async def create(self, kind: Kind, obj: JsonObject) -> bool:
+        if self._key(kind, obj) in self.objects:
+            return False
+        self._add(kind, obj)
+        self._written()
+        return True
+
+    async def patch_status(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> JsonObject:
+        return self._patch(kind, obj, {"status": patch})
+
+    async def patch_metadata(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> JsonObject:
+        return self._patch(kind, obj, {"metadata": patch})
+
+    async def delete(self, kind: Kind, obj: JsonObject) -> None:
+        key = self._key(kind, obj)
+        if key in self.objects:
+            del self.objects[key]
+            uid = obj["metadata"]["uid"]
+            for other, child in list(self.objects.items()):
+                if any(owner["uid"] == uid for owner in child["metadata"].get("ownerReferences", ())):
+                    del self.objects[other]
+            self._written()
+
+    def put_spec(self, kind: Kind, name: str, spec: JsonObject) -> None:
+        """A user applies a spec."""
+        obj = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": {"name": name, "namespace": NAMESPACE}}
+        key = self._key(kind, obj)
+        if key in self.objects:
+            self._change(key, {**self.objects[key], "spec": copy.deepcopy(spec)})
+        else:
+            self._add(kind, {**obj, "spec": copy.deepcopy(spec)})
+
+    def set_status(self, kind: Kind, name: str, status: JsonObject) -> None:
+        """A controller writes a status."""
+        self.objects[kind.name, NAMESPACE, name]["status"] = status
+        self._bump(self.objects[kind.name, NAMESPACE, name])
+
+    def _patch(self, kind: Kind, obj: JsonObject, patch: JsonObject) -> JsonObject:
+        key = self._key(kind, obj)
+        found = self.objects.get(key)
+        if found is None or found["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
+            raise errors.StaleObject(f"patch of {key}")
+        self.objects[key] = _merged(found, patch)
+        self._bump(self.objects[key])
+        self._written()
+        return copy.deepcopy(self.objects[key])
+
+    def _key(self, kind: Kind, obj: JsonObject) -> tuple[str, str, str]:
+        return kind.name, obj["metadata"]["namespace"], obj["metadata"]["name"]
+
+    def _add(self, kind: Kind, obj: JsonObject) -> None:
+        stored = copy.deepcopy(obj)
+        stored["metadata"] |= {
+            "uid": f"uid-{self._version}",
+            "generation": 1,
+            "creationTimestamp": self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        self._bump(stored)
+        self.objects[self._key(kind, obj)] = stored
+
+    def _change(self, key: tuple[str, str, str], wanted: JsonObject) -> None:
+        found = self.objects[key]
+        generation = found["metadata"]["generation"] + (found.get("spec") != wanted.get("spec"))
+        metadata = {**found["metadata"], **wanted["metadata"], "generation": generation}
+        self.objects[key] = {**copy.deepcopy(wanted), "metadata": metadata}
+        self._bump(self.objects[key])
+
+    def _bump(self, obj: JsonObject) -> None:
+        self._version += 1
+        obj["metadata"]["resourceVersion"] = str(self._version)
+
+    def _written(self) -> None:
+        self.writes += 1
+        if self.kill_after is not None and self.writes >= self.kill_after:
+            self.kill_after = None
+            raise Killed
+
+
+def _merged(old: Any, patch: Any) -> Any:
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(old) if isinstance(old, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = _merged(result.get(name), value)
+    return result
+
+
+class FakeEvaluation:
+    """Runs finish at the second look, with the verdict that is set for the subject's prompt."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, RunRequest] = {}
+        self.looks: dict[str, int] = {}
+        self.cancelled: set[str] = set()
+        self.verdict: Callable[[RunRequest], str] = lambda _: "Passed"
+
+    async def start(self, request: RunRequest) -> RunReport:
+        self.requests.setdefault(request.dispatch_id, request)
+        return RunReport(state="Pending")
+
+    async def get(self, dispatch_id: str) -> RunReport:
+        if dispatch_id not in self.requests:
+            raise errors.RunNotFound(dispatch_id)
+        self.looks[dispatch_id] = self.looks.get(dispatch_id, 0) + 1
+        if self.looks[dispatch_id] < 2:
+            return RunReport(state="Running")
+        request = self.requests[dispatch_id]
+        verdict = self.verdict(request)
+        criteria = [{"name": c.name, "verdict": verdict, "samples": 40} for c in request.spec.criteria]
+        return RunReport(
+            state="Completed", verdict=verdict, results={"message": f"It is {verdict}.", "criteria": criteria}
+        )
+
+    async def cancel(self, dispatch_id: str) -> None:
+        self.cancelled.add(dispatch_id)
+
+
+class NoTraffic:
+    async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
+        return LiveMetrics(requests=0, errors=0)
+
+
+class World:
+    """Everything, and time."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.cluster = FakeCluster(self.clock)
+        self.evaluation = FakeEvaluation()
+        self.has_kubelet = True
+        self.weights: list[dict[str, int]] = []
+        """Every distribution of traffic that was ever written."""
+
+    def _reconcilers(self) -> dict[str, Any]:
+        outside = Outside(
+            cluster=self.cluster, evaluation=self.evaluation, retrieval=None, traffic=NoTraffic(), models=None,
+            now=self.clock,
+        )  # type: ignore[arg-type]  # fmt: skip
+        return {
+            "ModelDeployment": ModelDeployments(outside=outside, platform=Platform(environment={})),
+            "EvalRun": EvalRuns(outside=outside),
+        }
+
+    async def round(self) -> int:
+        """Reconcile everything once, from nothing but the cluster; return how many writes that took."""
+        before = self.cluster.writes
+        reconcilers = self._reconcilers()
+        for kind, namespace, name in sorted(self.cluster.objects):
+            if kind in reconcilers:
+                try:
+                    await reconcilers[kind].reconcile(Key(kind, namespace, name))
+                except (Killed, errors.StaleObject):
+                    reconcilers = self._reconcilers()
+                self._note()
+        if self.has_kubelet:
+            self._run_kubelet()
+        self.clock.advance(1)
+        return self.cluster.writes - before
+
+    async def settle(self, *, rounds: int = 400) -> None:
+        """Reconcile until nothing has been written for a while."""
+        quiet = 0
+        for _ in range(rounds):
+            quiet = quiet + 1 if await self.round() == 0 else 0
+            if quiet >= 40:
+                return
+        raise AssertionError("it never settles")
+
+    def _run_kubelet(self) -> None:
+        for (kind, _, name), obj in list(self.cluster.objects.items()):
+            if kind == "Deployment":
+                count = obj["spec"].get("replicas", 1)
+                status = {
+                    "observedGeneration": obj["metadata"]["generation"],
+                    "replicas": count,
+                    "readyReplicas": count,
+                    "updatedReplicas": count,
+                }
+                if obj.get("status") != status:
+                    self.cluster.set_status(objects.DEPLOYMENT, name, status)
+
+    def _note(self) -> None:
+        for (kind, _, _), obj in self.cluster.objects.items():
+            if kind == "ModelDeployment":
+                revisions = (obj.get("status") or {}).get("revisions") or ()
+                weights = {r["name"]: r.get("weightPercent", 0) for r in revisions if r.get("weightPercent")}
+                if not self.weights or self.weights[-1] != weights:
+                    self.weights.append(weights)
+
+    def deployment(self) -> JsonObject:
+        return self.cluster.objects["ModelDeployment", NAMESPACE, "chat"]
+
+    def status(self) -> JsonObject:
+        return self.deployment().get("status") or {}
+
+    def condition(self, kind: str) -> tuple[str, str]:
+        found = next((c for c in self.status().get("conditions", ()) if c["type"] == kind), {})
+        return found.get("status", ""), found.get("reason", "")
+
+    def names(self, kind: str) -> list[str]:
+        return sorted(name for found, _, name in self.cluster.objects if found == kind)
+
+
+def spec(prompt: str = "good", **rollout: Any) -> JsonObject:
+    """The spec of a deployment whose prompt is a key of the ConfigMap `prompts`."""
+    suite = {"name": "golden", "task": "question-answering", "dataset": {"uri": f"file:///items#sha256={'0' * 64}"}}
+    criteria = [
+        {"name": "floor", "metric": "golden/contains", "absolute": {"operator": "GreaterOrEqual", "value": "0.2"}},
+        {"name": "gain", "metric": "golden/contains", "relative": {"minImprovement": "0"}},
+    ]
+    return {
+        "model": {"uri": f"file:///model#sha256={'a' * 64}"},
+        "prompt": {"configMapKeyRef": {"name": "prompts", "key": prompt}},
+        "engine": {"type": "Scripted"},
+        "rollout": {
+            "strategy": "Canary",
+            "drainSeconds": 3,
+            "steps": [{"setWeight": 0, "gates": ["quality"]}, {"setWeight": 30, "pauseSeconds": 2}],
+            "gates": [
+                {"name": "quality", "evalRunTemplate": {"spec": {"suites": [suite], "criteria": criteria}}},
+            ],
+            **rollout,
+        },
+    }
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    prompts = {"good": "Answer.", "better": "Answer well.", "bad": "Write a poem."}
+    obj = {
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "prompts", "namespace": NAMESPACE},
+        "data": prompts,
+    }  # fmt: skip
+    asyncio.run(world.cluster.create(objects.CONFIG_MAP, obj))
+    return world
+
+
+@pytest.fixture
+def apply(world: World) -> Callable[..., None]:
+    def apply_spec(prompt: str = "good", **rollout: Any) -> None:
+        world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", spec(prompt, **rollout))
+
+    return apply_spec

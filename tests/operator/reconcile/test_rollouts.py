@@ -1,0 +1,200 @@
+"""Rollouts through the reconcilers: traffic moves only on evidence, whatever happens in between."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from touchstone_operator import objects
+from touchstone_operator.ports import RunRequest
+
+
+def verdicts(world: Any, **by_digest_of: str) -> None:
+    """Have each prompt come to a verdict; what is not named passes."""
+
+    def verdict(request: RunRequest) -> str:
+        maps = world.cluster.objects
+        manifest = maps["ConfigMap", "default", request.subject.name]["data"]["manifest.json"]
+        return next((v for prompt, v in by_digest_of.items() if prompt in manifest), "Passed")
+
+    world.evaluation.verdict = verdict
+
+
+async def test_the_first_revision_serves_after_its_gate(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    status = world.status()
+    assert world.condition("Ready")[0] == "True"
+    assert world.condition("Promoted")[0] == "True"
+    assert {r["name"]: r["weightPercent"] for r in status["revisions"]} == {status["stableRevision"]: 100}
+    (request,) = world.evaluation.requests.values()
+    assert request.baseline is None
+    assert [c.name for c in request.spec.criteria] == ["floor"], "there is nothing to compare with"
+
+
+async def test_a_passed_gate_moves_traffic_by_steps(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    apply("better")
+    await world.settle()
+    second = world.status()["stableRevision"]
+    assert second != first
+    assert {first: 70, second: 30} in world.weights
+    assert world.weights[-1] == {second: 100}
+    assert all(sum(weights.values()) in (0, 100) for weights in world.weights)
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [("Failed", "EvalGateFailed"), ("Error", "EvalGateError")])
+async def test_a_failed_gate_never_moves_traffic(
+    world: Any, apply: Callable[..., None], verdict: str, reason: str
+) -> None:
+    verdicts(world, poem=verdict)
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    before = len(world.weights)
+    apply("bad")
+    await world.settle()
+    assert world.weights[before:] == []
+    assert world.status()["stableRevision"] == first
+    assert world.condition("Stalled") == ("True", reason)
+    assert world.condition("Ready")[0] == "True", "users are not down"
+    assert world.condition("Reconciling")[0] != "True"
+
+
+async def test_a_failed_first_revision_serves_nobody(world: Any, apply: Callable[..., None]) -> None:
+    verdicts(world, poem="Failed")
+    apply("bad")
+    await world.settle()
+    assert all(weights == {} for weights in world.weights)
+    assert world.condition("Ready")[0] != "True"
+
+
+async def test_an_inconclusive_verdict_pauses(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    verdicts(world, well="Inconclusive")
+    apply("better")
+    await world.settle()
+    assert world.status()["stableRevision"] == first
+    assert world.weights[-1] == {first: 100}
+    assert world.condition("Promoted")[0] != "True"
+
+
+async def test_the_spec_of_the_stable_revision_again_needs_no_run(world: Any, apply: Callable[..., None]) -> None:
+    verdicts(world, poem="Failed")
+    apply()
+    await world.settle()
+    apply("bad")
+    await world.settle()
+    runs = len(world.evaluation.requests)
+    apply()
+    await world.settle()
+    assert len(world.evaluation.requests) == runs
+    assert world.condition("Promoted")[0] == "True"
+    assert world.condition("Stalled")[0] != "True"
+
+
+async def test_a_refused_spec_again_is_refused_without_a_run(world: Any, apply: Callable[..., None]) -> None:
+    verdicts(world, poem="Failed")
+    for prompt in ("good", "bad", "good", "bad"):
+        apply(prompt)
+        await world.settle()
+    assert len(world.evaluation.requests) == 2
+    assert world.condition("Stalled") == ("True", "EvalGateFailed")
+
+
+async def test_a_spec_edited_mid_rollout_supersedes_the_candidate_only(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    apply("bad")
+    for _ in range(4):
+        await world.round()
+    superseded = world.status()["candidateRevision"]
+    apply("better")
+    await world.settle()
+    assert world.status()["stableRevision"] not in (first, superseded)
+    assert not any(superseded in weights for weights in world.weights)
+    assert world.names("Deployment") == [world.status()["stableRevision"]]
+
+
+async def test_the_serving_revision_outlives_a_candidate_that_never_starts(
+    world: Any, apply: Callable[..., None]
+) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    world.has_kubelet = False
+    apply("better", progressDeadlineSeconds=30)
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "ProgressDeadlineExceeded")
+    assert world.weights[-1] == {first: 100}
+    assert first in world.names("Deployment")
+
+
+async def test_a_settled_world_is_left_alone(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    apply("better")
+    await world.settle()
+    before = world.cluster.writes
+    for _ in range(50):
+        await world.round()
+    assert world.cluster.writes == before
+
+
+async def test_a_missing_prompt_is_a_condition_and_heals(world: Any, apply: Callable[..., None]) -> None:
+    apply("absent")
+    await world.settle()
+    assert world.condition("Ready")[0] != "True"
+    assert "absent" in str(world.status()["conditions"])
+    world.cluster.objects["ConfigMap", "default", "prompts"]["data"]["absent"] = "Here now."
+    await world.settle()
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_what_is_not_supported_yet_is_said(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    world.deployment()["spec"]["engine"] = {"type": "VLLM"}
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
+async def story(world: Any, apply: Callable[..., None]) -> dict[str, Any]:
+    """Good, then better, then bad; what is left at the end."""
+    verdicts(world, poem="Failed")
+    for prompt in ("good", "better", "bad"):
+        apply(prompt)
+        await world.settle()
+    status = world.status()
+    return {
+        "stable": status["stableRevision"],
+        "failed": status.get("failedRevision"),
+        "weights": {r["name"]: r.get("weightPercent", 0) for r in status["revisions"]},
+        "conditions": {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]},
+        "deployments": world.names("Deployment"),
+        "runs": world.names("EvalRun"),
+        "asked": len(world.evaluation.requests),
+    }
+
+
+async def test_a_kill_after_any_write_changes_nothing_about_the_end(world: Any, apply: Callable[..., None]) -> None:
+    undisturbed = await story(world, apply)
+    total = world.cluster.writes
+    assert total > 20
+    for kill_after in range(2, total + 1):
+        fresh = type(world)()
+        fresh.cluster.objects["ConfigMap", "default", "prompts"] = {
+            **world.cluster.objects["ConfigMap", "default", "prompts"]
+        }
+        fresh.cluster.kill_after = kill_after
+
+        def apply_fresh(prompt: str, fresh: Any = fresh) -> None:
+            from_world = {**world.deployment()["spec"]}
+            from_world["prompt"] = {"configMapKeyRef": {"name": "prompts", "key": prompt}}
+            fresh.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", from_world)
+
+        assert await story(fresh, apply_fresh) == undisturbed, f"killed after write {kill_after}"
+        assert all(sum(weights.values()) in (0, 100) for weights in fresh.weights)
