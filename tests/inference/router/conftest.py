@@ -1,0 +1,107 @@
+"""A real router and real scripted engines, as processes, over a cluster that is a file."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, Prompt, digest_bytes
+
+RULES = json.dumps([{"pattern": "capital of France", "answer": "Paris is the capital."}])
+TEMPLATE = "system: Be brief.\nuser: 'Q: {{ question }}'\n"
+
+
+class Doors(NamedTuple):
+    grpc: str
+    http: str
+    stable: str
+    candidate: str
+
+
+def manifest(max_model_len: int) -> Manifest:
+    prompt = Prompt(digest=digest_bytes(TEMPLATE.encode()), template=TEMPLATE, is_structured=True)
+    engine = Engine(type="Scripted", max_model_len=max_model_len, args={"rules": RULES})
+    model = Model(uri="file:///none", digest=digest_bytes(b"none"), name="chat")
+    return Manifest(namespace="default", deployment="chat", bundle=Bundle(model=model, prompt=prompt, engine=engine))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def start(module: str, environ: dict[str, str], address: str, log: Path) -> "subprocess.Popen[bytes]":
+    with log.open("wb") as file:
+        process = subprocess.Popen([sys.executable, "-m", module], env={**os.environ, **environ}, stderr=file)
+    deadline = time.monotonic() + 30
+    with grpc.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        while True:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            try:
+                status = stub.Check(health_pb2.HealthCheckRequest(), timeout=1).status
+                if status == health_pb2.HealthCheckResponse.SERVING:
+                    return process
+            except grpc.RpcError:
+                pass
+            time.sleep(0.05)
+
+
+def objects(manifests: list[Manifest], ports: list[int]) -> list[dict[str, Any]]:
+    """The cluster: one deployment, all traffic on its first revision, an engine pod for each."""
+    labels = {"app.kubernetes.io/managed-by": "touchstone", "touchstone.dev/kind": "ModelDeployment",
+              "touchstone.dev/name": "chat", "touchstone.dev/role": "engine"}  # fmt: skip
+    weights = [{"name": m.name, "digest": m.digest, "weightPercent": 0 if i else 100} for i, m in enumerate(manifests)]
+    status = {"stableRevision": manifests[0].name, "revisions": weights}
+    metadata = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    found: list[dict[str, Any]] = [
+        {"kind": "ModelDeployment", "metadata": {**metadata, "name": "chat", "uid": "u"},
+         "spec": {"model": {"uri": "file:///none"}, "engine": {"type": "Scripted"}}, "status": status},
+    ]  # fmt: skip
+    for each, port in zip(manifests, ports, strict=True):
+        own = {**labels, "touchstone.dev/revision": each.name}
+        ready = {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+        ports_spec = [{"name": "grpc", "containerPort": port}]
+        found += [
+            {"kind": "ConfigMap", "metadata": {**metadata, "name": each.name, "labels": own, "uid": f"c-{each.name}"},
+             "data": {"manifest.json": each.to_json()}},
+            {"kind": "Pod", "metadata": {**metadata, "name": f"{each.name}-0", "labels": own, "uid": f"p-{each.name}"},
+             "spec": {"containers": [{"name": "engine", "ports": ports_spec}]}, "status": ready},
+        ]  # fmt: skip
+    return found
+
+
+@pytest.fixture(scope="session")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    folder = tmp_path_factory.mktemp("router")
+    manifests, ports = [manifest(512), manifest(1024)], [free_port(), free_port()]
+    (folder / "view.json").write_text(json.dumps(objects(manifests, ports)))
+    processes = []
+    try:
+        for each, port in zip(manifests, ports, strict=True):
+            address = f"127.0.0.1:{port}"
+            environ = {"TOUCHSTONE_LISTEN": address, "TOUCHSTONE_REVISION_MANIFEST": each.to_json()}
+            processes.append(start("touchstone_inference.engine", environ, address, folder / f"engine-{port}.log"))
+        door, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+        environ = {
+            "TOUCHSTONE_LISTEN": door,
+            "TOUCHSTONE_HTTP_LISTEN": http,
+            "TOUCHSTONE_STATIC_VIEW": str(folder / "view.json"),
+        }
+        processes.append(start("touchstone_inference.router", environ, door, folder / "router.log"))
+        yield Doors(door, f"http://{http}/v1", manifests[0].name, manifests[1].name)
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        codes = [process.wait(timeout=40) for process in processes]
+    assert codes == [0, 0, 0], "everything ends cleanly on SIGTERM"
