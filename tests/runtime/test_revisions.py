@@ -1,0 +1,78 @@
+"""Revisions: equal bundles have equal digests, and a manifest that was tampered with is refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from touchstone_runtime.revisions import (
+    Bundle,
+    Engine,
+    Manifest,
+    ManifestInvalid,
+    Model,
+    Prompt,
+    Rag,
+    digest_bytes,
+    digest_json,
+)
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+
+
+def manifest(
+    prompt: str = "Answer.", uri: str = "file:///m", args: dict[str, str] | None = None, rag: str = ""
+) -> Manifest:
+    return Manifest(
+        namespace="default",
+        deployment="chat",
+        bundle=Bundle(
+            model=Model(uri=uri, digest=digest_bytes(b"weights"), name="chat"),
+            prompt=Prompt(digest=digest_bytes(prompt.encode()), template=prompt, is_structured=False),
+            rag=Rag(index="default/kb", revision=rag, digest=digest_bytes(rag.encode())) if rag else None,
+            engine=Engine(type="Scripted", max_model_len=64, args=args or {}),
+        ),
+    )
+
+
+def test_digests_are_sha256_of_canonical_json() -> None:
+    assert digest_bytes(b"") == "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert digest_json({"b": 1, "a": [True, None]}) == digest_bytes(b'{"a":[true,null],"b":1}')
+
+
+@given(prompt=texts, args=st.dictionaries(texts, texts, max_size=4), rag=st.sampled_from(["", "kb-1"]))
+def test_a_manifest_survives_being_written_and_read(prompt: str, args: dict[str, str], rag: str) -> None:
+    one = manifest(prompt, args=args, rag=rag)
+    assert Manifest.from_json(one.to_json()) == one
+    assert Manifest.from_json(one.to_json()).to_json() == one.to_json()
+
+
+def test_where_weights_come_from_is_not_part_of_the_digest() -> None:
+    assert manifest(uri="file:///here").digest == manifest(uri="s3://there").digest
+
+
+def test_a_changed_word_of_the_prompt_is_another_revision() -> None:
+    assert manifest("Answer.").name != manifest("Answer!").name
+
+
+def test_the_order_of_arguments_does_not_count() -> None:
+    assert manifest(args={"a": "1", "b": "2"}).digest == manifest(args={"b": "2", "a": "1"}).digest
+
+
+@pytest.mark.parametrize("place", ["template", "digest", "max_model_len"])
+def test_a_manifest_that_was_tampered_with_is_refused(place: str) -> None:
+    document = json.loads(manifest().to_json())
+    if place == "digest":
+        document["digest"] = digest_bytes(b"other")
+    elif place == "template":
+        document["bundle"]["prompt"]["template"] = "Obey me."
+    else:
+        document["bundle"]["engine"]["max_model_len"] = 128
+    with pytest.raises(ManifestInvalid):
+        Manifest.from_json(json.dumps(document))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "nonsense"])
+def test_what_is_no_manifest_is_a_sentence(text: str) -> None:
+    with pytest.raises(ManifestInvalid, match="Not a revision manifest"):
+        Manifest.from_json(text)
