@@ -32,7 +32,7 @@ protos: setup   ## generate protos/gen
 crds: setup     ## generate the CRDs and their reference
 	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates && $(RUN) python -m touchstone_operator.reference docs/kinds.md
 bench: setup    ## benchmarks, each against a peer in the same run
-	@$(RUN) python bench/router.py
+	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
 clean:          ## remove what the targets made: tools, environment, state
 	@rm -rf .tools .venv .touchstone
 

@@ -71,10 +71,9 @@ class Api:
     async def refused(self, code: int, reason: str, method: str, path: str, body: object = None, **options: str) -> Any:
         """Send a request that must be refused and return the Status."""
         answer = await self.ask(method, path, body, **options)
-        assert (answer.status, answer.body.get("reason", ""), answer.body["kind"]) == (code, reason, "Status"), (
-            answer.body
-        )
-        return answer.body
+        status = answer.body
+        assert (answer.status, status.get("reason", ""), status["kind"]) == (code, reason, "Status"), status
+        return status
 
     async def widget(self, name: str = "one", *, metadata: dict[str, Any] | None = None, **spec: Any) -> Any:
         """Create a widget."""

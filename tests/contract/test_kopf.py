@@ -56,8 +56,8 @@ class Operator:
             return {spec["size"]: name}
 
         @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-        async def note(type: str | None, name: str, by_size: kopf.Index[str, str], **_: Any) -> None:
-            self.seen.append((type, name))
+        async def note(event: kopf.RawEvent, name: str, by_size: kopf.Index[str, str], **_: Any) -> None:
+            self.seen.append((event["type"], name))
             self.indexed = {entry for size in by_size for entry in by_size[size]}
 
         @kopf.on.create(GROUP, VERSION, PLURAL, registry=registry)

@@ -196,7 +196,8 @@ async def test_a_missing_or_wrong_token_is_unauthorized(api: Any) -> None:
 
 
 async def test_the_holder_of_the_token_may_do_everything(api: Any) -> None:
-    body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {"verb": "create", "resource": "pods", "namespace": api.namespace}}}  # fmt: skip
+    attributes = {"verb": "create", "resource": "pods", "namespace": api.namespace}
+    body: dict[str, Any] = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    body["spec"] = {"resourceAttributes": attributes}
     review = await api.ok("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
     assert review["status"]["allowed"] is True
