@@ -176,9 +176,14 @@ class FakeEvaluation:
         self.cancelled.add(dispatch_id)
 
 
-class NoTraffic:
+class FakeTraffic:
+    """The router's counters: none until they are set."""
+
+    def __init__(self) -> None:
+        self.live = LiveMetrics(requests=0, errors=0)
+
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
-        return LiveMetrics(requests=0, errors=0)
+        return self.live
 
 
 class World:
@@ -188,13 +193,14 @@ class World:
         self.clock = FakeClock()
         self.cluster = FakeCluster(self.clock)
         self.evaluation = FakeEvaluation()
+        self.traffic = FakeTraffic()
         self.has_kubelet = True
         self.weights: list[dict[str, int]] = []
         """Every distribution of traffic that was ever written."""
 
     def _reconcilers(self) -> dict[str, Any]:
         outside = Outside(
-            cluster=self.cluster, evaluation=self.evaluation, retrieval=None, traffic=NoTraffic(), models=None,
+            cluster=self.cluster, evaluation=self.evaluation, retrieval=None, traffic=self.traffic, models=None,
             now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {

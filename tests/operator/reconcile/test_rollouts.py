@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from touchstone_operator import objects
-from touchstone_operator.ports import RunRequest
+from touchstone_operator.ports import LiveMetrics, RunRequest
 
 
 def verdicts(world: Any, **by_digest_of: str) -> None:
@@ -143,6 +143,61 @@ async def test_a_settled_world_is_left_alone(world: Any, apply: Callable[..., No
     for _ in range(50):
         await world.round()
     assert world.cluster.writes == before
+
+
+LIVE = {
+    "steps": [{"setWeight": 0, "gates": ["quality"]}, {"setWeight": 30, "pauseSeconds": 2, "gates": ["live"]}],
+}
+
+
+def live_gates(world: Any) -> list[Any]:
+    """The gates of the spec, and one that looks at live traffic."""
+    criteria = [{"metric": "error_rate", "operator": "LessOrEqual", "value": "0.05"}]
+    live = {"name": "live", "type": "Metrics", "windowSeconds": 60, "minRequests": 10, "criteria": criteria}
+    return [*world.deployment()["spec"]["rollout"]["gates"], live]
+
+
+async def test_a_live_gate_without_enough_traffic_waits_where_it_is(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    apply("better", **LIVE, gates=live_gates(world))
+    for _ in range(60):
+        await world.round()
+    second = world.status()["candidateRevision"]
+    assert world.weights[-1] == {first: 70, second: 30}
+    world.traffic.live = LiveMetrics(requests=100, errors=1)
+    await world.settle()
+    assert world.weights[-1] == {second: 100}
+
+
+async def test_a_live_gate_that_fails_gives_all_traffic_back(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    world.traffic.live = LiveMetrics(requests=100, errors=50)
+    apply("better", **LIVE, gates=live_gates(world))
+    await world.settle()
+    assert world.weights[-1] == {first: 100}
+    assert world.condition("Stalled")[0] == "True"
+    assert world.condition("Ready")[0] == "True"
+
+
+async def test_errors_after_the_promotion_roll_back_by_themselves(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    first = world.status()["stableRevision"]
+    world.traffic.live = LiveMetrics(requests=100, errors=0)
+    apply("better", **LIVE, gates=live_gates(world), bakeSeconds=60)
+    for _ in range(60):
+        await world.round()
+        if first not in world.weights[-1]:
+            break
+    assert world.status()["stableRevision"] != first, "promoted, and watched"
+    world.traffic.live = LiveMetrics(requests=100, errors=50)
+    await world.settle()
+    assert world.weights[-1] == {first: 100}
+    assert world.condition("RolledBack")[0] == "True"
 
 
 async def test_a_missing_prompt_is_a_condition_and_heals(world: Any, apply: Callable[..., None]) -> None:

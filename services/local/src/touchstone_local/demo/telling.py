@@ -47,7 +47,8 @@ async def tell(state_dir: Path, example: Path, *, keep: bool, console: Console) 
     console.print(f"\nDone in [bold]{time.monotonic() - began:.0f} s[/].")
     console.print(
         "Next: [bold]make up[/] starts the platform again with all its state; then "
-        f"[bold]touchstone chat {MODEL}[/], [bold]kubectl get touchstone[/], [bold]touchstone report EVALRUN[/].",
+        f"[bold].venv/bin/touchstone chat {MODEL}[/], [bold]kubectl get touchstone[/], "
+        "[bold].venv/bin/touchstone report EVALRUN[/].",
         highlight=False,
     )
 
