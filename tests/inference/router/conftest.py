@@ -33,6 +33,27 @@ def manifest(max_model_len: int) -> Manifest:
     return Manifest(namespace="default", deployment="chat", bundle=Bundle(model=model, prompt=prompt, engine=engine))
 
 
+def external_manifest(base_url: str) -> Manifest:
+    """A model that is bought: the router asks an OpenAI-compatible API, here its own door."""
+    engine = Engine(type="External", max_model_len=512, args={"base-url": base_url, "model": "chat"})
+    model = Model(uri=base_url, digest=digest_bytes(base_url.encode()), name="bought")
+    return Manifest(namespace="default", deployment="bought", bundle=Bundle(model=model, engine=engine))
+
+
+def external_objects(manifest: Manifest) -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/managed-by": "touchstone", "touchstone.dev/name": "bought",
+              "touchstone.dev/revision": manifest.name}  # fmt: skip
+    metadata = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
+    return [
+        {"kind": "ModelDeployment", "metadata": {**metadata, "name": "bought", "uid": "b"},
+         "spec": {"model": {"uri": "https://api"}, "engine": {"type": "External"}},
+         "status": {"stableRevision": manifest.name, "revisions": weights}},
+        {"kind": "ConfigMap", "metadata": {**metadata, "name": manifest.name, "labels": labels, "uid": "bc"},
+         "data": {"manifest.json": manifest.to_json()}},
+    ]  # fmt: skip
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -85,14 +106,15 @@ def objects(manifests: list[Manifest], ports: list[int]) -> list[dict[str, Any]]
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     folder = tmp_path_factory.mktemp("router")
     manifests, ports = [manifest(512), manifest(1024)], [free_port(), free_port()]
-    (folder / "view.json").write_text(json.dumps(objects(manifests, ports)))
+    door, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
+    bought = external_objects(external_manifest(f"http://{http}/v1"))
+    (folder / "view.json").write_text(json.dumps([*objects(manifests, ports), *bought]))
     processes = []
     try:
         for each, port in zip(manifests, ports, strict=True):
             address = f"127.0.0.1:{port}"
             environ = {"TOUCHSTONE_LISTEN": address, "TOUCHSTONE_REVISION_MANIFEST": each.to_json()}
             processes.append(start("touchstone_inference.engine", environ, address, folder / f"engine-{port}.log"))
-        door, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         environ = {
             "TOUCHSTONE_LISTEN": door,
             "TOUCHSTONE_HTTP_LISTEN": http,

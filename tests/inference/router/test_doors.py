@@ -102,8 +102,8 @@ async def test_embeddings_scores_and_counts_are_passed_through(stub: Any) -> Non
 
 
 async def test_models_are_listed_with_their_weights(doors: Any, stub: Any) -> None:
-    (model,) = (await stub.ListModels(pb.ListModelsRequest())).models
-    assert model.name == "default/chat"
+    bought, model = (await stub.ListModels(pb.ListModelsRequest())).models
+    assert (bought.name, model.name) == ("default/bought", "default/chat")
     assert {r.name: (r.weight_percent, r.ready_endpoints) for r in model.revisions} == {
         doors.stable: (100, 1),
         doors.candidate: (0, 1),
@@ -143,7 +143,7 @@ def test_the_openai_client_pins_a_revision_by_header(doors: Any, client: openai.
 
 
 def test_the_openai_client_lists_models_and_embeds(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["default/chat"]
+    assert [model.id for model in client.models.list()] == ["default/bought", "default/chat"]
     assert client.models.retrieve("default/chat").id == "default/chat"
     embedded = client.embeddings.create(model="chat", input=["red apple", "red apple"])
     assert embedded.data[0].embedding == embedded.data[1].embedding
@@ -156,3 +156,21 @@ def test_the_openai_client_sees_its_own_errors(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="chat", messages=[])
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "x"}], temperature=9)
+
+
+async def test_a_bought_model_is_asked_like_one_of_ours(stub: Any) -> None:
+    request = ask()
+    request.model = "bought"
+    parts = [part async for part in stub.Generate(request)]
+    assert "".join(part.text for part in parts) == ANSWER
+    assert parts[-1].usage.output_tokens == 4
+    assert parts[-1].finish_reason == pb.FINISH_REASON_STOP
+    assert parts[0].revision.startswith("bought-")
+
+
+async def test_what_a_bought_model_cannot_do_is_said(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Score(pb.ScoreRequest(model="bought", prompt="x", continuations=["y"]))
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    embedded = await stub.Embed(pb.EmbedRequest(model="bought", inputs=["a"]))
+    assert len(embedded.embeddings) == 1
