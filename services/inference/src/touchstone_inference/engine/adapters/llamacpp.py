@@ -75,9 +75,10 @@ class LlamaCpp:
             ) from error
         self._client = httpx.AsyncClient(
             base_url=self._server.listening_address,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {key}", "Connection": "close"},
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=self._description.slots),
+            # A connection a request: the server closes idle ones when it likes, and a request that meets that is lost.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
             trust_env=False,
         )
         async for _ in self.generate(Generation(prompt="Hello", sampling=Sampling(max_output_tokens=1))):
