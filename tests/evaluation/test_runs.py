@@ -39,7 +39,8 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
             await context.abort(grpc.StatusCode.INTERNAL, "out of order")
         if revision == "slow":
             await asyncio.sleep(0.15)
-        number = int(question.split()[-1])
+        last = question.split()[-1]
+        number = int(last) if last.isdigit() else 0
         is_right = revision != "weak" or number % 5 == 0
         usage = inference.Usage(input_tokens=5, output_tokens=2)
         yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
@@ -223,6 +224,23 @@ async def test_a_killed_worker_costs_no_item_and_scores_none_twice(
     assert ended.progress.items_done == ITEMS
     lines = Path(ended.artifacts[1].uri.removeprefix("file://")).read_text().splitlines()
     assert len({json.loads(line)["item"] for line in lines}) == len(lines) == ITEMS
+
+
+async def test_a_load_is_measured_with_its_objectives(bench: Bench, stub: Any) -> None:
+    spec = bench.spec("slow")
+    suite = pb.Suite(name="load", task="load")
+    suite.parameters.update({"requests": 12, "concurrency": 4, "ttftMillis": 50})
+    del spec.suites[:]
+    spec.suites.append(suite)
+    spec.criteria[0].metric = "load/throughput_tokens_per_second"
+    spec.criteria[0].absolute.value = 1
+    ended = await run(stub, "load", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert values["load/ttft_p50_millis"] >= 150
+    assert values["load/goodput_ratio"] == 0, "each first token comes after 150 ms; the objective is 50"
+    assert values["load/error_ratio"] == 0
+    assert ended.usage.wall_seconds > 0
 
 
 async def test_tasks_are_listed_with_their_metrics(stub: Any) -> None:

@@ -34,6 +34,7 @@ async def test_an_answer_streams_with_revision_first_and_usage_last(doors: Any, 
     parts = [part async for part in stub.Generate(ask())]
     assert "".join(part.text for part in parts) == ANSWER
     assert (parts[0].revision, parts[-1].revision) == (doors.stable, doors.stable)
+    assert parts[0].revision_digest == parts[-1].revision_digest != ""
     assert parts[0].request_id
     assert parts[-1].finish_reason == pb.FINISH_REASON_STOP
     assert parts[-1].usage.output_tokens == 4

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Evaluation: runs whose verdicts move traffic."""

@@ -63,6 +63,10 @@ class Runs(Protocol):
         """Record a plan; a run that has one already, or has ended, is left as it is."""
         ...
 
+    def begin(self, dispatch_id: str) -> None:
+        """Note that the first item was taken; later calls change nothing."""
+        ...
+
     def start_shards(
         self, dispatch_id: str, choose: Callable[[Sequence[Shard], Sequence[Shard]], Sequence[Shard]]
     ) -> list[Shard]:

@@ -1,1 +1,1 @@
-"""TODO."""
+"""Inference: the router, the door, and the engine behind it."""

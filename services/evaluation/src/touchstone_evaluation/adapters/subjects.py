@@ -18,7 +18,8 @@ from touchstone_evaluation.core.ranking import Passage
 from touchstone_evaluation.core.spec import Sampling, Subject
 from touchstone_evaluation.core.task import Ask, Outcome, Prompt, Query
 
-ATTEMPTS = 5
+PATIENCE_SECONDS = 90.0
+"""A router that is being replaced comes back within this; one that does not makes the item fail."""
 LONGEST_PAUSE_SECONDS = 4.0
 
 T = TypeVar("T")
@@ -64,6 +65,8 @@ class GrpcSubjects:
                 texts.append(part.text)
             closing = part
         ended = time.perf_counter()
+        if closing.revision_digest != subject.digest:
+            raise errors.RevisionMismatch(subject.digest, closing.revision_digest or "nobody who says so")
         tokens = closing.usage.output_tokens
         return Outcome(
             text="".join(texts),
@@ -100,7 +103,7 @@ async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
             raise channels.translate(error, "the service that was asked") from error
 
     retrying = tenacity.AsyncRetrying(
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
         wait=tenacity.wait_exponential_jitter(initial=0.25, max=LONGEST_PAUSE_SECONDS),
         retry=tenacity.retry_if_exception(_is_passing),
         reraise=True,

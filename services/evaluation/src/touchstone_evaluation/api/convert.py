@@ -71,11 +71,13 @@ def run_spec(message: pb.RunSpec) -> RunSpec:
     """Read what a run measures.
 
     Raises:
-        Invalid: A choice that has no default is not made.
+        Invalid: A choice that has no default is not made, or is not known.
     """
     unset = list(_unset(message))
     if unset:
-        raise Invalid([Violation(field, "is not set; choose one") for field in unset])
+        raise Invalid(
+            [Violation(field, "is not set, or not one of the values that are known; choose one") for field in unset]
+        )
     return RunSpec(
         subject=_subject(message.subject),
         baseline=_subject(message.baseline) if message.HasField("baseline") else None,
@@ -90,7 +92,14 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
         yield "spec.subject.type"
     if message.HasField("baseline") and message.baseline.type not in _KINDS:
         yield "spec.baseline.type"
+    for index, suite in enumerate(message.suites):
+        if suite.dataset.format not in _LAYOUTS:
+            yield f"spec.suites[{index}].dataset.format"
+    if message.execution.on_item_error not in _POLICIES:
+        yield "spec.execution.on_item_error"
     for index, criterion in enumerate(message.criteria):
+        if criterion.goal not in _GOALS:
+            yield f"spec.criteria[{index}].goal"
         if criterion.HasField("absolute") and criterion.absolute.operator not in _OPERATORS:
             yield f"spec.criteria[{index}].absolute.operator"
 

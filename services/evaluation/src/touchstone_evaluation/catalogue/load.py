@@ -52,15 +52,8 @@ class Load:
             "durationSeconds": _whole_number("Ends after this time.", 86_400),
             "inputTokens": _whole_number("Length of a synthetic prompt, in words; unset: 64.", 131_072),
             "outputTokens": _whole_number("The most tokens of an answer; unset: 32.", 131_072),
-            "slo": {
-                "description": "Objectives of one request; unset: goodput is the share that succeeded.",
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {
-                    "ttftMillis": {"type": "number", "exclusiveMinimum": 0},
-                    "tpotMillis": {"type": "number", "exclusiveMinimum": 0},
-                },
-            },
+            "ttftMillis": _whole_number("Objective for the first token; unset: none.", 86_400_000),
+            "tpotMillis": _whole_number("Objective for the time between tokens; unset: none.", 86_400_000),
         },
         "oneOf": [{"required": ["requests"]}, {"required": ["durationSeconds"]}],
     }
@@ -91,13 +84,14 @@ class Load:
 
     def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
         """Give the request's times, and whether it met the objectives."""
-        slo: Any = parameters.get("slo") or {}
-        is_late = outcome.ttft_millis > slo.get("ttftMillis", float("inf"))
-        is_slow = (outcome.tpot_millis or 0.0) > slo.get("tpotMillis", float("inf"))
+        is_late = outcome.ttft_millis > _objective(parameters, "ttftMillis")
+        is_slow = (outcome.tpot_millis or 0.0) > _objective(parameters, "tpotMillis")
         values = {
             "ttft_millis": outcome.ttft_millis,
             "output_tokens": float(outcome.output_tokens),
             "latency_millis": outcome.latency_millis,
+            # In a closed loop each request holds one of the clients: the shares add up to the wall time.
+            "busy_seconds": outcome.latency_millis / 1000 / _whole(parameters, "concurrency", 4),
             "is_good": float(not is_late and not is_slow),
             "is_error": 0.0,
         }
@@ -120,7 +114,7 @@ _METRICS = (
         name="goodput_ratio",
         goal=Goal.MAXIMIZE,
         aggregate=Mean(of="is_good"),
-        description="Share of requests that succeeded and met every objective of slo; 0 to 1.",
+        description="Share of requests that succeeded and met every objective; 0 to 1.",
         is_binary=True,
         lowest=0,
         highest=1,
@@ -145,6 +139,10 @@ _METRICS = (
 def _whole(parameters: Parameters, name: str, default: int) -> int:
     value: Any = parameters.get(name, default)
     return int(value)
+
+
+def _objective(parameters: Parameters, name: str) -> float:
+    return float(_whole(parameters, name, 0)) or float("inf")
 
 
 def _synthetic(words: int) -> tuple[Item, ...]:

@@ -50,6 +50,7 @@ class Measuring:
         if run.state.is_final:
             return
         shard = await asyncio.to_thread(self._runs.shard, dispatch_id, number)
+        await asyncio.to_thread(self._runs.begin, dispatch_id)
         suite = next(suite for suite in run.spec.suites if suite.name == shard.suite)
         task = self._tasks[suite.task]
         found = await asyncio.to_thread(self._runs.items, dispatch_id, suite.name, shard.items)
