@@ -46,10 +46,6 @@ class ArtefactStore:
         await self._run(path, write)
         return self.url(path)
 
-    async def put_file(self, path: str, source: Path) -> str:
-        """Copy a file of this machine and return its URI."""
-        return await self.put_bytes(path, await asyncio.to_thread(source.read_bytes))
-
     async def get_bytes(self, path: str) -> bytes:
         """Read a file.
 

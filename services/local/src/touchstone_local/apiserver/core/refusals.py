@@ -17,11 +17,6 @@ def conflict(kind: Kind, name: str, why: str) -> errors.Conflict:
     return errors.Conflict(message, details=details(kind, name))
 
 
-def already_exists(kind: Kind, name: str) -> errors.AlreadyExists:
-    """Return the error for a name that is taken."""
-    return errors.AlreadyExists(f'{kind.qualified_plural} "{name}" already exists', details=details(kind, name))
-
-
 def namespace_terminating(kind: Kind, key: Key) -> errors.Forbidden:
     """Return the error for a new object in a namespace that is going."""
     why = f"namespace {key.namespace} is being terminated"
