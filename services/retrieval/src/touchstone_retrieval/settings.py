@@ -37,15 +37,6 @@ class CommonSettings:
     otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Where telemetry goes. Unset: it stays in the process."""
 
-    @property
-    def artefact_folder(self) -> Path:
-        """Where downloaded artefacts lie."""
-        if self.cache_dir is not None:
-            return self.cache_dir
-        if self.artefacts_uri.startswith("file://"):
-            return Path(self.artefacts_uri.removeprefix("file://")) / "artefacts"
-        return self.index_dir / ".cache" / "artefacts"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings(CommonSettings):

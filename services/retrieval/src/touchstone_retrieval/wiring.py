@@ -9,7 +9,7 @@ from functools import lru_cache
 from celery import Celery, signals
 from touchstone_runtime import celery_app, telemetry
 from touchstone_runtime import server as runtime_server
-from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.jobs import JobStore
 from touchstone_runtime.server import GrpcServer
 
@@ -53,6 +53,12 @@ def store_of(settings: CommonSettings) -> Store:
     )
 
 
+def resolver_of(settings: CommonSettings) -> Resolver:
+    """Make what fetches artefacts; what it fetches lies beside the indexes where there is no other folder for it."""
+    beside = settings.index_dir / ".cache" / "artefacts"
+    return Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir, otherwise=beside))
+
+
 def job_store(settings: CommonSettings) -> JobStore:
     """Open the job records."""
     return JobStore(settings.database_url, lease_seconds=settings.job_lease_seconds)
@@ -60,7 +66,7 @@ def job_store(settings: CommonSettings) -> JobStore:
 
 def pipeline(settings: WorkerSettings) -> Pipeline:
     """Make what builds revisions; models are loaded when they are needed."""
-    resolver = Resolver(settings.artefact_folder)
+    resolver = resolver_of(settings)
     cache = SqliteVectorCache(
         settings.index_dir / ".cache" / "embeddings.sqlite", max_entries=settings.embedding_cache_entries
     )
@@ -91,7 +97,7 @@ def servicer(settings: ServerSettings) -> tuple[RetrievalServicer, Builds]:
     store = store_of(settings)
     catalogue = SqlCatalogue(database.connect(settings.database_url))
     readers = Readers(store, capacity=settings.open_revisions)
-    embedders = EmbedderPool(Resolver(settings.artefact_folder), threads=settings.embed_threads)
+    embedders = EmbedderPool(resolver_of(settings), threads=settings.embed_threads)
     searching = Searching(catalogue=catalogue, readers=readers, embedders=embedders, sparse=EdgeBm25())
     indexes = Indexes(catalogue=catalogue, store=store, readers=readers, searching=searching)
     door = RetrievalServicer(
