@@ -53,9 +53,7 @@ def registry(queue: WorkQueue, routes: Routes) -> kopf.OperatorRegistry:
     found = kopf.OperatorRegistry()
     kopf.on.login(registry=found)(kopf.login_with_kubeconfig)
     kopf.on.login(registry=found)(kopf.login_with_service_account)
-    for kind in OWN_KINDS:
-        kopf.on.event(*_selector(kind), registry=found, id=kind.plural)(_handler(kind, queue, routes))
-    for kind in WATCHED_CHILDREN:
+    for kind in (*OWN_KINDS, *WATCHED_CHILDREN):
         kopf.on.event(*_selector(kind), registry=found, id=kind.plural)(_handler(kind, queue, routes))
     return found
 
