@@ -80,33 +80,40 @@ class Measuring:
         """Put the load on one side after the other. Answers under load are never taken from earlier runs."""
         scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name)
         for side in run.spec.sides:
-            ends_at = self._monotonic() + (load.duration_seconds or float("inf"))
-            numbers = itertools.count()
-            is_stopped = asyncio.Event()
+            await self._load_side(run, suite, load, items, side, scored, beat)
 
-            async def client(
-                side: Side = side,
-                numbers: "itertools.count[int]" = numbers,
-                ends_at: float = ends_at,
-                is_stopped: asyncio.Event = is_stopped,
-            ) -> None:
-                while not is_stopped.is_set() and self._monotonic() < ends_at:
-                    number = next(numbers)
-                    if load.requests is not None and number >= load.requests:
-                        return
-                    item = items[number % len(items)]
-                    asking = Asking(suite.name, item.digest, side, number)
-                    if asking in scored:
-                        continue
-                    beat()
-                    score = await self._score(run, suite, item, asking, is_kept=False)
-                    await asyncio.to_thread(self._runs.record, run.dispatch_id, [score])
-                    if await self._should_stop(run.dispatch_id):
-                        is_stopped.set()
+    async def _load_side(
+        self,
+        run: Run,
+        suite: Suite,
+        load: LoadShape,
+        items: tuple[Item, ...],
+        side: Side,
+        scored: set[Asking],
+        beat: Beat,
+    ) -> None:
+        ends_at = self._monotonic() + (load.duration_seconds or float("inf"))
+        numbers = itertools.count()
+        is_stopped = False
 
-            async with asyncio.TaskGroup() as clients:
-                for _ in range(load.concurrency):
-                    clients.create_task(client())
+        async def client() -> None:
+            nonlocal is_stopped
+            while not is_stopped and self._monotonic() < ends_at:
+                number = next(numbers)
+                if load.requests is not None and number >= load.requests:
+                    return
+                item = items[number % len(items)]
+                asking = Asking(suite.name, item.digest, side, number)
+                if asking in scored:
+                    continue
+                beat()
+                score = await self._score(run, suite, item, asking, is_kept=False)
+                await asyncio.to_thread(self._runs.record, run.dispatch_id, [score])
+                is_stopped = is_stopped or await self._should_stop(run.dispatch_id)
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(load.concurrency):
+                clients.create_task(client())
 
     async def _should_stop(self, dispatch_id: str) -> bool:
         run = await asyncio.to_thread(self._runs.get, dispatch_id)
