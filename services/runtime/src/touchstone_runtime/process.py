@@ -18,8 +18,13 @@ def run_main(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     SIGTERM and SIGINT set the event that `stop_requested` waits for; a second one ends the process at once. A
     domain error becomes one sentence on standard error.
     """
+    run_blocking(lambda: asyncio.run(main()))
+
+
+def run_blocking(main: Callable[[], None]) -> None:
+    """Run a process's function until it returns, and exit where it fails; it minds signals itself."""
     try:
-        asyncio.run(main())
+        main()
     except KeyboardInterrupt:
         sys.exit(130)
     except DomainError as error:
