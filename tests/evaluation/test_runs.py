@@ -2,148 +2,17 @@
 
 import asyncio
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
-from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
-from touchstone.inference.v1 import inference_service_pb2 as inference
-from touchstone.inference.v1 import inference_service_pb2_grpc as inference_grpc
-from touchstone_runtime import channels, errors, testing
-from touchstone_runtime.revisions import digest_bytes
-from touchstone_runtime.server import Servicer
-
-DIGESTS = {name: digest_bytes(name.encode()) for name in ("good", "weak", "down", "slow")}
-ITEMS = 40
+from touchstone_runtime import channels, errors
 
 
-class ScriptedModel(inference_grpc.InferenceServiceServicer):
-    """`good` and `slow` answer all questions right, `weak` every fifth, `down` none at all."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-
-    async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        revision = dict(context.invocation_metadata())["x-touchstone-revision"]
-        question = request.messages[0].content
-        self.asked.append((revision, question))
-        if revision == "down":
-            await context.abort(grpc.StatusCode.INTERNAL, "out of order")
-        if revision == "slow":
-            await asyncio.sleep(0.15)
-        last = question.split()[-1]
-        number = int(last) if last.isdigit() else 0
-        is_right = revision != "weak" or number % 5 == 0
-        usage = inference.Usage(input_tokens=5, output_tokens=2)
-        yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
-        yield inference.GenerateResponse(text=f"answer {number}" if is_right else "no idea")
-        yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
-
-
-class Bench:
-    def __init__(self, folder: Path, broker_url: str, model_address: str) -> None:
-        self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.environ = {
-            **os.environ,
-            "TOUCHSTONE_LISTEN": self.address,
-            "TOUCHSTONE_DATABASE_URL": f"sqlite:///{folder}/evaluation.sqlite",
-            "TOUCHSTONE_BROKER_URL": broker_url.replace("/0", "/3"),
-            "TOUCHSTONE_ARTEFACTS_URI": f"file://{folder}/artefacts",
-            "TOUCHSTONE_INFERENCE_ADDRESS": model_address,
-            "TOUCHSTONE_RETRIEVAL_ADDRESS": model_address,
-            "TOUCHSTONE_JOB_LEASE_SECONDS": "2",
-            "TOUCHSTONE_REPAIR_SECONDS": "0.3",
-        }
-        lines = [json.dumps({"question": f"What is {n}", "answers": [f"answer {n}"]}) for n in range(ITEMS)]
-        (folder / "items.jsonl").write_text("\n".join(lines))
-        self.processes = {name: self.start(name) for name in ("touchstone_evaluation", "touchstone_evaluation.worker")}
-
-    def start(self, module: str) -> "subprocess.Popen[bytes]":
-        with (self.folder / f"{module}.log").open("ab") as log:
-            return subprocess.Popen([sys.executable, "-m", module], env=self.environ, stderr=log)
-
-    def stop(self) -> None:
-        for process in self.processes.values():
-            process.terminate()
-        for process in self.processes.values():
-            process.wait(timeout=40)
-
-    def spec(self, subject: str, baseline: str = "", **execution: Any) -> pb.RunSpec:
-        def revision(name: str) -> pb.Subject:
-            kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
-            return pb.Subject(type=kind, name="default/chat", revision=name, digest=DIGESTS[name])
-
-        criteria = [
-            pb.Criterion(
-                name="floor",
-                metric="golden/contains",
-                required=True,
-                absolute=pb.AbsoluteCriterion(operator=pb.OPERATOR_GREATER_OR_EQUAL, value=0.5),
-            )
-        ]
-        if baseline:
-            relative = pb.RelativeCriterion(max_regression=0.05)
-            criteria.append(pb.Criterion(name="regression", metric="golden/contains", required=True, relative=relative))
-        dataset = pb.Dataset(uri=f"file://{self.folder}/items.jsonl")
-        return pb.RunSpec(
-            subject=revision(subject),
-            baseline=revision(baseline) if baseline else None,
-            suites=[pb.Suite(name="golden", task="question-answering", dataset=dataset)],
-            criteria=criteria,
-            execution=pb.Execution(**execution) if execution else None,
-        )
-
-
-@pytest.fixture
-async def model() -> AsyncIterator[tuple[ScriptedModel, str]]:
-    servicer = ScriptedModel()
-    name = "touchstone.inference.v1.InferenceService"
-    registered = Servicer(name, lambda s: inference_grpc.add_InferenceServiceServicer_to_server(servicer, s))
-    async with testing.serve([registered]) as address:
-        yield servicer, address
-
-
-@pytest.fixture
-async def bench(tmp_path: Path, broker_url: str, model: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
-    found = Bench(tmp_path, broker_url, model[1])
-    yield found
-    await asyncio.to_thread(found.stop)
-
-
-@pytest.fixture
-async def stub(bench: Bench) -> AsyncIterator[Any]:
-    async with channels.connect(bench.address) as channel:
-        await asyncio.wait_for(channel.channel_ready(), 30)
-        yield pb_grpc.EvaluationServiceStub(channel)
-
-
-async def finished(stub: Any, dispatch_id: str, seconds: float = 60) -> pb.Run:
-    run = pb.Run()
-    async for response in stub.WatchRun(pb.WatchRunRequest(dispatch_id=dispatch_id), timeout=seconds):
-        run = response.run
-    return run
-
-
-async def run(stub: Any, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
-    await stub.StartRun(pb.StartRunRequest(dispatch_id=dispatch_id, spec=spec), timeout=20)
-    return await finished(stub, dispatch_id)
-
-
-async def test_a_gain_passes_a_regression_fails_and_a_baseline_is_asked_once(
-    bench: Bench, stub: Any, model: tuple[ScriptedModel, str]
-) -> None:
-    gain = await run(stub, "gain", bench.spec("good", "weak"))
+async def test_a_gain_passes_a_regression_fails_and_a_baseline_is_asked_once(bench: Any, model: Any) -> None:
+    gain = await bench.run("gain", bench.spec("good", "weak"))
     assert (gain.state, gain.verdict) == (pb.RUN_STATE_COMPLETED, pb.VERDICT_PASSED), gain.message
     (floor, change) = gain.criteria
     assert (floor.value, change.baseline, change.delta) == (1.0, 0.2, 0.8)
@@ -151,10 +20,10 @@ async def test_a_gain_passes_a_regression_fails_and_a_baseline_is_asked_once(
     assert change.p_value < 1e-6
     assert {artifact.name for artifact in gain.artifacts} == {"report", "items"}
 
-    regression = await run(stub, "regression", bench.spec("weak", "good"))
+    regression = await bench.run("regression", bench.spec("weak", "good"))
     assert regression.verdict == pb.VERDICT_FAILED
-    assert regression.progress.items_reused == 2 * ITEMS, "both sides were asked before"
-    assert len(model[0].asked) == 2 * ITEMS
+    assert regression.progress.items_reused == 2 * bench.items, "both sides were asked before"
+    assert len(model.asked) == 2 * bench.items
 
     page = Path(gain.artifacts[0].uri.removeprefix("file://")).read_text()
     assert "Passed" in page
@@ -162,28 +31,28 @@ async def test_a_gain_passes_a_regression_fails_and_a_baseline_is_asked_once(
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", ""), "it needs no network"
 
 
-async def test_starting_again_returns_the_same_run_and_another_spec_is_refused(bench: Bench, stub: Any) -> None:
-    first = await run(stub, "same", bench.spec("good"))
-    again = await stub.StartRun(pb.StartRunRequest(dispatch_id="same", spec=bench.spec("good")))
+async def test_starting_again_returns_the_same_run_and_another_spec_is_refused(bench: Any) -> None:
+    first = await bench.run("same", bench.spec("good"))
+    again = await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="same", spec=bench.spec("good")))
     assert again.run.verdict == first.verdict
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.StartRun(pb.StartRunRequest(dispatch_id="same", spec=bench.spec("weak")))
+        await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="same", spec=bench.spec("weak")))
     assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
 
 
-async def test_a_subject_that_fails_is_an_error_and_never_a_pass(bench: Bench, stub: Any) -> None:
-    ended = await run(stub, "broken", bench.spec("down"))
+async def test_a_subject_that_fails_is_an_error_and_never_a_pass(bench: Any) -> None:
+    ended = await bench.run("broken", bench.spec("down"))
     assert ended.verdict == pb.VERDICT_ERROR
     assert "failed" in ended.message
 
 
-async def test_faults_of_a_specification_are_all_named(bench: Bench, stub: Any) -> None:
+async def test_faults_of_a_specification_are_all_named(bench: Any) -> None:
     spec = bench.spec("good")
     spec.suites[0].task = "telepathy"
     spec.criteria[0].metric = "other/contains"
     spec.suites[0].dataset.filter = "[?"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await stub.StartRun(pb.StartRunRequest(dispatch_id="wrong", spec=spec))
+        await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="wrong", spec=spec))
     error = channels.translate(caught.value, "evaluation")
     assert isinstance(error, errors.Invalid)
     assert {v.field for v in error.violations} >= {
@@ -193,48 +62,36 @@ async def test_faults_of_a_specification_are_all_named(bench: Bench, stub: Any) 
     }
 
 
-async def test_a_dataset_that_cannot_be_read_ends_the_run_in_error(bench: Bench, stub: Any) -> None:
+async def test_a_dataset_that_cannot_be_read_ends_the_run_in_error(bench: Any) -> None:
     spec = bench.spec("good")
     spec.suites[0].dataset.uri += ".absent"
-    ended = await run(stub, "absent", spec)
+    ended = await bench.run("absent", spec)
     assert ended.verdict == pb.VERDICT_ERROR
     assert "absent" in ended.message
 
 
-async def test_a_cancelled_run_has_no_verdict(bench: Bench, stub: Any) -> None:
-    await stub.StartRun(pb.StartRunRequest(dispatch_id="stop", spec=bench.spec("slow", parallelism=1)))
-    await stub.CancelRun(pb.CancelRunRequest(dispatch_id="stop"))
-    ended = await finished(stub, "stop")
+async def test_a_cancelled_run_has_no_verdict(bench: Any) -> None:
+    await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="stop", spec=bench.spec("slow", parallelism=1)))
+    await bench.stub.CancelRun(pb.CancelRunRequest(dispatch_id="stop"))
+    ended = await bench.finished("stop")
     assert (ended.state, ended.verdict) == (pb.RUN_STATE_CANCELLED, pb.VERDICT_UNSPECIFIED)
 
 
-async def test_a_killed_worker_costs_no_item_and_scores_none_twice(
-    bench: Bench, stub: Any, model: tuple[ScriptedModel, str]
-) -> None:
-    await stub.StartRun(pb.StartRunRequest(dispatch_id="kill", spec=bench.spec("slow")))
-    async with asyncio.timeout(30):
-        while (await stub.GetRun(pb.GetRunRequest(dispatch_id="kill"))).run.progress.items_done < 5:
-            await asyncio.sleep(0.05)
-    worker = bench.processes["touchstone_evaluation.worker"]
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
-    bench.processes["touchstone_evaluation.worker"] = bench.start("touchstone_evaluation.worker")
-    ended = await finished(stub, "kill")
+async def test_a_killed_worker_costs_no_item_and_scores_none_twice(bench: Any, model: Any) -> None:
+    await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="kill", spec=bench.spec("slow")))
+    await bench.until_done("kill", 5)
+    bench.kill_worker()
+    ended = await bench.finished("kill")
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
-    assert ended.progress.items_done == ITEMS
+    assert ended.progress.items_done == bench.items
     lines = Path(ended.artifacts[1].uri.removeprefix("file://")).read_text().splitlines()
-    assert len({json.loads(line)["item"] for line in lines}) == len(lines) == ITEMS
+    assert len({json.loads(line)["item"] for line in lines}) == len(lines) == bench.items
 
 
-async def test_a_load_is_measured_with_its_objectives(bench: Bench, stub: Any) -> None:
-    spec = bench.spec("slow")
-    suite = pb.Suite(name="load", task="load")
-    suite.parameters.update({"requests": 12, "concurrency": 4, "ttftMillis": 50})
-    del spec.suites[:]
-    spec.suites.append(suite)
-    spec.criteria[0].metric = "load/throughput_tokens_per_second"
+async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
+    spec = load(bench.spec("slow"), requests=12, concurrency=4, ttftMillis=50)
     spec.criteria[0].absolute.value = 1
-    ended = await run(stub, "load", spec)
+    ended = await bench.run("load", spec)
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
     values = {metric.metric: metric.value for metric in ended.metrics}
     assert values["load/ttft_p50_millis"] >= 150
@@ -243,8 +100,125 @@ async def test_a_load_is_measured_with_its_objectives(bench: Bench, stub: Any) -
     assert ended.usage.wall_seconds > 0
 
 
-async def test_tasks_are_listed_with_their_metrics(stub: Any) -> None:
-    tasks = {task.name: task for task in (await stub.ListTasks(pb.ListTasksRequest())).tasks}
+async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
+    tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {"load", "question-answering", "retrieval"}
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)
+
+
+async def test_a_killed_worker_costs_nothing_with_a_baseline_either(bench: Any, model: Any) -> None:
+    spec = bench.spec("slow", "good")
+    spec.criteria[1].relative.max_regression = 0.1
+    await bench.start_run("pairs", spec)
+    await bench.until_done("pairs", 9)
+    bench.kill_worker()
+    ended = await bench.finished("pairs")
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert ended.progress.items_done == 2 * bench.items
+    # An asking whose answer was not yet recorded is repeated: at most one for each shard at work.
+    assert len(model.asked) <= 2 * bench.items + ended.spec.execution.parallelism
+
+
+async def test_a_stopped_worker_gives_its_items_back(bench: Any, model: Any) -> None:
+    await bench.start_run("stopped", bench.spec("slow"))
+    await bench.until_done("stopped", 5)
+    worker = bench.processes["touchstone_evaluation.worker"]
+    worker.terminate()
+    assert await asyncio.to_thread(worker.wait, 10) == 0
+    bench.processes["touchstone_evaluation.worker"] = bench.start("touchstone_evaluation.worker")
+    ended = await bench.finished("stopped")
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert len(model.asked) == bench.items, "items that were at work were finished, not dropped"
+
+
+async def test_a_run_is_shown_with_what_it_measures(bench: Any) -> None:
+    spec = bench.spec("good", "weak", max_tokens=10_000)
+    started = await bench.start_run("shown", spec)
+    ended = await bench.finished("shown")
+    for found in (started, ended, await bench.get("shown")):
+        assert found.spec.subject == spec.subject
+        assert found.spec.criteria[1].relative.max_regression == 0.05
+        assert found.spec.execution.max_tokens == 10_000
+        assert found.spec.execution.parallelism == 4, "defaults are filled in"
+
+
+async def test_a_revision_compared_with_itself_shows_no_change(bench: Any, model: Any) -> None:
+    spec = bench.spec("good", "good")
+    spec.criteria[1].relative.max_regression = 0.1  # 40 items without a loss leave 8.8 % possible
+    ended = await bench.run("itself", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert ended.criteria[1].delta == 0
+    assert len(model.asked) <= bench.items + ended.spec.execution.parallelism, "one answer serves both sides"
+
+
+async def test_an_index_is_measured_by_what_it_finds(bench: Any) -> None:
+    spec = bench.spec("good")
+    index = pb.Subject(
+        type=pb.SUBJECT_TYPE_RAG_INDEX, name="default/kb", revision="kb-1", digest=bench.digests["index"]
+    )
+    spec.subject.CopyFrom(index)
+    spec.suites[0].task = "retrieval"
+    spec.suites[0].parameters.update({"k": [1]})
+    spec.criteria[0].metric = "golden/recall_at_1"
+    ended = await bench.run("index", spec)
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert values["golden/recall_at_1"] == 0.5, "every second document is found"
+    assert values["golden/mrr"] == 0.5
+
+
+async def test_a_router_that_refuses_for_a_while_is_asked_again(bench: Any, model: Any) -> None:
+    ended = await bench.run("patient", bench.spec("busy"))
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert len(model.asked) == 2 * bench.items
+
+
+async def test_a_refusal_under_load_is_counted_and_not_asked_again(bench: Any, model: Any) -> None:
+    spec = load(bench.spec("busy"), requests=10, concurrency=2)
+    spec.execution.max_error_ratio = 1
+    spec.criteria[0].metric = "load/error_ratio"
+    spec.criteria[0].absolute.operator = pb.OPERATOR_LESS_OR_EQUAL
+    ended = await bench.run("refused", spec)
+    assert ended.verdict == pb.VERDICT_FAILED, ended.message
+    assert ended.criteria[0].value == 1
+    assert len(model.asked) == 10
+
+
+async def test_a_load_goes_to_both_sides_in_alternating_blocks(bench: Any, model: Any) -> None:
+    spec = load(bench.spec("good", "weak"), requests=8, concurrency=1)
+    del spec.criteria[1:]
+    await bench.run("blocks", spec)
+    assert [revision for revision, _ in model.asked] == ["good"] * 4 + ["weak"] * 8 + ["good"] * 4
+
+
+async def test_a_budget_of_tokens_ends_a_run_in_error(bench: Any, model: Any) -> None:
+    ended = await bench.run("budget", bench.spec("good", max_tokens=50))
+    assert ended.verdict == pb.VERDICT_ERROR
+    assert "maxTokens" in ended.message
+    assert len(model.asked) < bench.items
+
+
+async def test_a_deadline_ends_a_run_in_error(bench: Any, model: Any) -> None:
+    ended = await bench.run("late", bench.spec("slow", parallelism=1, deadline_seconds=2))
+    assert ended.verdict == pb.VERDICT_ERROR
+    assert "deadlineSeconds" in ended.message
+    assert len(model.asked) < bench.items
+
+
+async def test_repeats_are_asked_with_seeds_of_their_own(bench: Any, model: Any) -> None:
+    spec = bench.spec("good")
+    spec.suites[0].sampling.CopyFrom(pb.Sampling(temperature=1.0, seed=7, repeats=3))
+    ended = await bench.run("repeats", spec)
+    assert ended.progress.items_done == 3 * bench.items
+    assert sorted(model.seeds) == [7] * bench.items + [8] * bench.items + [9] * bench.items
+
+
+def load(spec: pb.RunSpec, **parameters: int) -> pb.RunSpec:
+    """Put a load in the place of a specification's suite."""
+    suite = pb.Suite(name="load", task="load")
+    suite.parameters.update(parameters)
+    del spec.suites[:]
+    spec.suites.append(suite)
+    spec.criteria[0].metric = "load/throughput_tokens_per_second"
+    spec.criteria[0].absolute.value = 0
+    return spec

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from touchstone_runtime import celery_app
-from touchstone_runtime.jobs import JobState, JobStore
+from touchstone_runtime.jobs import Dispatcher, JobState, JobStore
 
 WORKER = Path(__file__).with_name("echo_worker.py")
 
@@ -22,6 +22,7 @@ class Bench:
         self.queue = folder.name
         self.broker_url = broker_url
         self.app = celery_app.create_app("echo", broker_url=broker_url, queue=self.queue)
+        self.dispatcher = Dispatcher(self.store, lambda job: celery_app.send(self.app, "echo", job.id))
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(self) -> subprocess.Popen[bytes]:
@@ -38,7 +39,7 @@ class Bench:
         deadline = time.monotonic() + seconds
         while not claim():
             assert time.monotonic() < deadline, self.effects.read_text()
-            celery_app.redispatch(self.store, "echo", self.dispatch)
+            self.dispatcher.resend_overdue("echo")
             if self.workers[-1].poll() is not None:
                 self.start_worker()
             time.sleep(0.1)
@@ -87,3 +88,21 @@ def test_a_job_that_kills_its_workers_is_given_up(bench: Bench) -> None:
     assert job.state is JobState.FAILED
     assert job.error is not None
     assert job.error["reason"] == "PoisonTask"
+
+
+def test_a_worker_that_is_stopped_gives_its_job_back_and_the_attempt_does_not_count(bench: Bench) -> None:
+    bench.store.create("stepwise", "echo", {})
+    worker = bench.start_worker()
+    bench.dispatch("stepwise")
+    bench.until(lambda: bench.store.get("stepwise").progress.get("step", 0) > 3)
+    for _ in range(3):  # more often than max_attempts allows
+        worker.terminate()
+        assert worker.wait(20) == 0
+        assert bench.store.get("stepwise").state is JobState.PENDING
+        worker = bench.start_worker()
+        bench.until(lambda: bench.store.get("stepwise").state is JobState.RUNNING)
+    (bench.effects.parent / "finish").touch()
+    worker.terminate()
+    bench.until(lambda: bench.is_final("stepwise"))
+    job = bench.store.get("stepwise")
+    assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)

@@ -5,9 +5,9 @@ DomainError
 ├── DispatchIdTaken      ALREADY_EXISTS the dispatch id belongs to a different run
 ├── RunNotFound          NOT_FOUND
 ├── TaskBroken           INTERNAL       an installed task cannot be used
+├── TaskFailed           INTERNAL       a task could not deal with an item
 ├── DatasetInvalid       INVALID        a dataset is not what the specification says
 ├── DatasetUnreachable   UNAVAILABLE    a dataset could not be fetched; a later try may succeed
-├── QueueUnavailable     UNAVAILABLE    the broker did not answer
 └── RevisionMismatch     FAILED_PRECONDITION  another revision answered than the one that is measured
 """
 
@@ -79,16 +79,13 @@ class DatasetUnreachable(errors.Unavailable):
         )
 
 
-class QueueUnavailable(errors.Unavailable):
-    """The broker did not answer."""
+class TaskFailed(errors.Internal):
+    """A task could not deal with an item."""
 
-    reason = "QUEUE_UNAVAILABLE"
+    reason = "TASK_FAILED"
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(
-            f"The broker did not answer: {cause}. The work is recorded and is sent when it answers again.",
-            metadata={"cause": cause},
-        )
+    def __init__(self, task: str, cause: str) -> None:
+        super().__init__(f"The task {task!r} failed on this item: {cause}. Repair the task.", metadata={"task": task})
 
 
 class RevisionMismatch(errors.FailedPrecondition):

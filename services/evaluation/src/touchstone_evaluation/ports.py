@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from touchstone_runtime.jobs import Job
+
 from touchstone_evaluation.core.items import Item, ItemDigest
 from touchstone_evaluation.core.planning import Shard
 from touchstone_evaluation.core.results import Conclusion
@@ -118,7 +120,7 @@ class Runs(Protocol):
         ...
 
     def forget(self, before: datetime) -> None:
-        """Delete the items and scores of runs that ended before a time, and predictions made before it."""
+        """Delete the items, shards and scores of runs that ended before a time, and predictions made before it."""
         ...
 
 
@@ -145,16 +147,20 @@ class Datasets(Protocol):
 class Subjects(Protocol):
     """The revisions that are measured."""
 
-    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling) -> Outcome:
-        """Ask a revision once. Raises DomainError."""
+    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling, *, is_patient: bool) -> Outcome:
+        """Ask a revision; a patient asking waits for one that is away for a while. Raises DomainError."""
         ...
 
 
-class Queue(Protocol):
-    """Carries jobs to workers."""
+class Sender(Protocol):
+    """What is needed of `touchstone_runtime.jobs.Dispatcher`."""
 
-    def send(self, kind: JobKind, job_id: str) -> None:
-        """Send a job. Blocking. Raises QueueUnavailable."""
+    def send(self, job: Job) -> bool:
+        """Send a job to the workers, unless it was sent a short while ago. Blocking."""
+        ...
+
+    def resend_overdue(self, kind: str) -> int:
+        """Send what nobody works on again. Blocking."""
         ...
 
 

@@ -31,6 +31,9 @@ class ServerSettings(CommonSettings):
     """`HOST:PORT` of the gRPC server. Required."""
     repair_seconds: float = setting(default=2.0, minimum=0.1, maximum=600)
     """How often runs are looked through for work that was lost."""
+    retention_days: float = setting(default=30.0, minimum=0.01, maximum=3650)
+    """How long items, scores and predictions are kept after a run; verdicts and reports stay. A baseline that was
+    measured longer ago is measured again."""
     drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)
     """From NOT_SERVING to the last new call."""
     grace_seconds: float = setting(default=25.0, minimum=0, maximum=3600)

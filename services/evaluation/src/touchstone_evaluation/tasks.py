@@ -3,15 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from touchstone_runtime.celery_app import Cancelled, Report
-from touchstone_runtime.jobs import Claim
+from touchstone_runtime.jobs import Claim, Report
 
 from touchstone_evaluation.ports import JobKind
 
 QUEUE = "evaluation"
 
 Do = Callable[[str, int, Callable[[], None]], None]
-"""Does the work of a run's job, given the run, the shard's number and a beat to call between items."""
+"""Does the work of a run's job, given the run, the shard's number and a beat to call between items.
+
+The beat raises when the work must stop.
+"""
 
 
 class JobWork:
@@ -23,10 +25,5 @@ class JobWork:
 
     def __call__(self, claim: Claim, report: Report) -> Mapping[str, Any]:
         """Do it; what it comes to is in the record of runs."""
-
-        def beat() -> None:
-            if report({}):
-                raise Cancelled
-
-        self._do(claim.job.payload["dispatch_id"], int(claim.job.payload["number"]), beat)
+        self._do(claim.job.payload["dispatch_id"], int(claim.job.payload["number"]), lambda: report({}))
         return {}

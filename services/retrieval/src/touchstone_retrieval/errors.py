@@ -17,7 +17,6 @@ DomainError
     ├── SourceInvalid     a source is not what the specification says
     ├── EmbedderUnavailable the model could not be fetched; a later try may succeed
     ├── EmbedderInvalid   the model is not what the specification says
-    ├── WorkerStopping    the worker was asked to stop; another goes on
     └── Empty             nothing could be indexed
 """
 
@@ -187,12 +186,3 @@ class Empty(errors.FailedPrecondition):
         super().__init__(
             f"{why}. Check the sources' addresses, globs, formats and field paths.", metadata={"reasons": reasons}
         )
-
-
-class WorkerStopping(errors.Unavailable):
-    """The worker was asked to stop; another goes on."""
-
-    reason = "WORKER_STOPPING"
-
-    def __init__(self) -> None:
-        super().__init__("The worker was stopped in the middle of the build. Start the build again.")

@@ -1,16 +1,13 @@
 """What the worker does with a build: the Celery twin of `api/`."""
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from touchstone_runtime import celery_app, telemetry
-from touchstone_runtime.celery_app import Report
-from touchstone_runtime.jobs import Claim
+from touchstone_runtime import telemetry
+from touchstone_runtime.jobs import Claim, Report
 from touchstone_runtime.telemetry import names
 
-from touchstone_retrieval import errors
 from touchstone_retrieval.core.spec import IndexSpec
 from touchstone_retrieval.service.pipeline import Pipeline, Progress
 
@@ -24,22 +21,14 @@ REPORT_SECONDS = 0.5
 class BuildWork:
     """Builds the revision of a claimed job."""
 
-    def __init__(
-        self,
-        pipeline: Callable[[], Pipeline],
-        stopping: threading.Event,
-        *,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, pipeline: Callable[[], Pipeline], *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Prepare, but load nothing.
 
         Args:
             pipeline: Gives the pipeline; called at the first job.
-            stopping: Set when the worker was asked to stop: builds stop between two batches and are tried again.
             monotonic: A clock.
         """
         self._pipeline = pipeline
-        self._stopping = stopping
         self._monotonic = monotonic
         self._duration = telemetry.meter(__name__).create_histogram(
             names.JOB_DURATION, unit="s", description="Time that a worker spent on one attempt at a job."
@@ -52,14 +41,11 @@ class BuildWork:
 
         def tell(progress: Progress) -> None:
             nonlocal last_stage, last_told
-            if self._stopping.is_set():
-                raise errors.WorkerStopping
             now = self._monotonic()
             if progress.stage == last_stage and now - last_told < REPORT_SECONDS:
                 return
             last_stage, last_told = progress.stage, now
-            if report(progress._asdict()):
-                raise celery_app.Cancelled
+            report(progress._asdict())
 
         try:
             spec = IndexSpec.from_document(claim.job.payload["spec"])

@@ -2,8 +2,8 @@
 
 from touchstone_runtime import process, settings
 
-from touchstone_retrieval import wiring
 from touchstone_retrieval.settings import WorkerSettings
+from touchstone_retrieval.wiring import worker
 
 if __name__ == "__main__":
-    process.run_blocking(lambda: wiring.work(settings.load(WorkerSettings)))
+    process.run_blocking(lambda: worker.work(settings.load(WorkerSettings)))

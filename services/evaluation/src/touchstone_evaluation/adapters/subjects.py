@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class GrpcSubjects:
-    """Asks revisions over gRPC. What is refused for now is tried again; what failed otherwise is the item's error."""
+    """Asks revisions over gRPC, over channels that do not try again by themselves."""
 
     def __init__(
         self, inference_channel: grpc.aio.Channel, retrieval_channel: grpc.aio.Channel, *, timeout_seconds: float
@@ -35,12 +35,18 @@ class GrpcSubjects:
         self._retrieval: Any = retrieval_grpc.RetrievalServiceStub(retrieval_channel)
         self._timeout_seconds = timeout_seconds
 
-    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling) -> Outcome:
-        """Ask a revision once, or a few times until it answers."""
-        if isinstance(ask, Prompt):
-            prompt = ask
-            return await _patiently(lambda: self._generate(subject, prompt, sampling))
-        return await _patiently(lambda: self._search(subject, ask))
+    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling, *, is_patient: bool) -> Outcome:
+        """Ask a revision once or, patiently, a few times until it answers."""
+
+        async def once() -> Outcome:
+            try:
+                if isinstance(ask, Prompt):
+                    return await self._generate(subject, ask, sampling)
+                return await self._search(subject, ask)
+            except grpc.aio.AioRpcError as error:
+                raise channels.translate(error, "the service that was asked") from error
+
+        return await (_patiently(once) if is_patient else once())
 
     async def _generate(self, subject: Subject, prompt: Prompt, sampling: Sampling) -> Outcome:
         request = inference.GenerateRequest(
@@ -96,19 +102,13 @@ def _check_revision(subject: Subject, answered: str) -> None:
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
-    async def once() -> T:
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            raise channels.translate(error, "the service that was asked") from error
-
     retrying = tenacity.AsyncRetrying(
         stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
         wait=tenacity.wait_exponential_jitter(initial=0.25, max=LONGEST_PAUSE_SECONDS),
         retry=tenacity.retry_if_exception(_is_passing),
         reraise=True,
     )
-    return await retrying(once)
+    return await retrying(call)
 
 
 def _is_passing(error: BaseException) -> bool:

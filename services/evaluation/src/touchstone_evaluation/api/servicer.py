@@ -9,7 +9,7 @@ from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
 from touchstone_runtime.server import Servicer
 
-from touchstone_evaluation.api import convert
+from touchstone_evaluation.api import convert, specs
 from touchstone_evaluation.core.spec import Goal
 from touchstone_evaluation.core.task import Metric, Task
 from touchstone_evaluation.service.evaluations import Evaluations
@@ -32,9 +32,9 @@ class EvaluationServicer(pb_grpc.EvaluationServiceServicer):
 
     async def StartRun(self, request: pb.StartRunRequest, context: Any) -> pb.StartRunResponse:  # noqa: N802
         """Begin a run."""
-        spec = convert.run_spec(request.spec)
+        spec = specs.read(request.spec)
         run = await asyncio.to_thread(self._evaluations.start, request.dispatch_id, spec)
-        return pb.StartRunResponse(run=convert.run(run, request.spec))
+        return pb.StartRunResponse(run=convert.run(run))
 
     async def GetRun(self, request: pb.GetRunRequest, context: Any) -> pb.GetRunResponse:  # noqa: N802
         """Return a run."""

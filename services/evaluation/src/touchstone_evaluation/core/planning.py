@@ -55,6 +55,14 @@ def askings(shard: Shard, suite: Suite, sides: Sequence[Side]) -> Iterator[Askin
                 yield Asking(suite.name, item, side, repeat)
 
 
+def load_blocks(sides: Sequence[Side]) -> tuple[Side, ...]:
+    """Order the blocks of a load: A B B A, each half of its side's load.
+
+    What changes steadily while the load lasts then meets both sides alike. One side alone is one block.
+    """
+    return (*sides, *reversed(sides)) if len(sides) > 1 else tuple(sides)
+
+
 def startable(waiting: Sequence[Shard], at_work: Sequence[Shard], parallelism: int) -> tuple[Shard, ...]:
     """Choose the shards that may start now, given those at work: as many as the parallelism allows, a load alone."""
     if not waiting or any(shard.is_load for shard in at_work):

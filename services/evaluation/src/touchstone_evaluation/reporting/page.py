@@ -20,6 +20,13 @@ from touchstone_evaluation.reporting.drawings import Bar
 WORST_ITEMS = 12
 
 
+class Pair(NamedTuple):
+    """The values of both sides of an item."""
+
+    subject: float | None
+    baseline: float | None
+
+
 class Worst(NamedTuple):
     """An item that the subject did worst on."""
 
@@ -119,25 +126,17 @@ def _compared(run: Run, metrics: Mapping[str, Mapping[str, Metric]]) -> list[tup
 def _comparison(
     run: Run, suite: str, metric: Metric, scores: Sequence[Score], items: Mapping[ItemDigest, Item]
 ) -> Comparison:
-    name = metric.aggregate.of if isinstance(metric.aggregate, Mean) else metric.name
-    by_item: dict[ItemDigest, dict[Side, Score]] = defaultdict(dict)
+    by_item: dict[ItemDigest, dict[Side, list[Score]]] = defaultdict(lambda: defaultdict(list))
     for score in scores:
         if score.asking.suite == suite:
-            by_item[score.asking.item].setdefault(score.asking.side, score)
-    sign = 1.0 if metric.goal is Goal.MAXIMIZE else -1.0
-
-    def value(score: Score | None) -> float | None:
-        return None if score is None else score.values.get(name, metric.worst if score.error else None)
-
-    pairs = {item: (value(sides.get(Side.SUBJECT)), value(sides.get(Side.BASELINE))) for item, sides in by_item.items()}
-    changes = [sign * (own - other) for own, other in pairs.values() if own is not None and other is not None]
-
-    def badness(item: ItemDigest) -> tuple[float, float]:
-        own, other = pairs[item]
-        known = 0.0 if own is None else sign * own
-        return (known - (0.0 if other is None else sign * other), known)
-
-    worst = sorted(pairs, key=badness)[:WORST_ITEMS]
+            by_item[score.asking.item][score.asking.side].append(score)
+    pairs = {
+        item: Pair(_mean(metric, sides[Side.SUBJECT]), _mean(metric, sides[Side.BASELINE]))
+        for item, sides in by_item.items()
+    }
+    changes = [change for pair in pairs.values() if (change := _change(metric, pair)) is not None]
+    harmed = [item for item, pair in pairs.items() if _is_harmed(metric, pair)]
+    worst = sorted(harmed, key=lambda item: _merit(metric, pairs[item]))[:WORST_ITEMS]
     is_logged = run.spec.execution.log_samples
     return Comparison(
         metric=f"{suite}/{metric.name}",
@@ -145,21 +144,48 @@ def _comparison(
         better=sum(change > 0 for change in changes),
         equal=sum(change == 0 for change in changes),
         worse=sum(change < 0 for change in changes),
-        worst=[
-            _worst(items[item], by_item[item], *pairs[item], is_logged=is_logged) for item in worst if item in items
-        ],
+        worst=[_worst(items[item], by_item[item], pairs[item], is_logged=is_logged) for item in worst if item in items],
     )
 
 
-def _worst(
-    item: Item, sides: Mapping[Side, Score], own: float | None, other: float | None, *, is_logged: bool
-) -> Worst:
-    subject, baseline = sides.get(Side.SUBJECT), sides.get(Side.BASELINE)
+def _mean(metric: Metric, scores: Sequence[Score]) -> float | None:
+    """The value of one side of an item, over its repeats; None when it has none."""
+    name = metric.aggregate.of if isinstance(metric.aggregate, Mean) else metric.name
+    values = [score.values.get(name, metric.worst if score.error else None) for score in scores]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _change(metric: Metric, pair: Pair) -> float | None:
+    """How much better the subject did than the baseline."""
+    if pair.subject is None or pair.baseline is None:
+        return None
+    return (pair.subject - pair.baseline) * (1.0 if metric.goal is Goal.MAXIMIZE else -1.0)
+
+
+def _is_harmed(metric: Metric, pair: Pair) -> bool:
+    """Whether the subject did worse than the baseline or, where there is none, than one can."""
+    if pair.subject is None:
+        return True
+    change = _change(metric, pair)
+    best = metric.highest if metric.goal is Goal.MAXIMIZE else metric.lowest
+    return pair.subject != best if change is None else change < 0
+
+
+def _merit(metric: Metric, pair: Pair) -> tuple[float, float]:
+    """Sorts the worst first: by the loss, then by the value."""
+    change = _change(metric, pair)
+    value = float("-inf") if pair.subject is None else pair.subject * (1.0 if metric.goal is Goal.MAXIMIZE else -1.0)
+    return (0.0 if change is None else change, value)
+
+
+def _worst(item: Item, sides: Mapping[Side, Sequence[Score]], pair: Pair, *, is_logged: bool) -> Worst:
+    subject, baseline = (next(iter(sides.get(side, ())), None) for side in (Side.SUBJECT, Side.BASELINE))
     return Worst(
         id=item.id,
         question=item.question if is_logged else "",
-        subject=own,
-        baseline=other,
+        subject=pair.subject,
+        baseline=pair.baseline,
         answer=subject.answer if subject else "",
         baseline_answer=baseline.answer if baseline else "",
         error=subject.error if subject else "",

@@ -16,8 +16,7 @@ from touchstone_evaluation.core.results import Conclusion
 from touchstone_evaluation.core.runs import Run, reason_to_stop
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Verdict
-from touchstone_evaluation.errors import QueueUnavailable
-from touchstone_evaluation.ports import JobKind, Queue, Runs
+from touchstone_evaluation.ports import JobKind, Runs, Sender
 
 CLOSING_GRACE = timedelta(seconds=60)
 """After its deadline a run has this long to write its report; then it is closed without one."""
@@ -28,10 +27,10 @@ logger = logging.getLogger(__name__)
 class Course:
     """Moves runs forward."""
 
-    def __init__(self, runs: Runs, jobs: JobStore, queue: Queue, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, runs: Runs, jobs: JobStore, sender: Sender, *, now: Callable[[], datetime]) -> None:
         self._runs = runs
         self._jobs = jobs
-        self._queue = queue
+        self._sender = sender
         self._now = now
 
     def begin(self, dispatch_id: str) -> None:
@@ -102,11 +101,7 @@ class Course:
         return self._jobs.create(job_id(kind, dispatch_id, number), kind, payload)
 
     def _send(self, kind: JobKind, dispatch_id: str, number: int = 0) -> None:
-        job = self._ensure(kind, dispatch_id, number)
-        try:
-            self._queue.send(kind, job.id)
-        except QueueUnavailable as error:
-            logger.warning("job waits for the broker", extra={"job": job.id, "fault": error.message})
+        self._sender.send(self._ensure(kind, dispatch_id, number))
 
 
 def job_id(kind: JobKind, dispatch_id: str, number: int = 0) -> str:

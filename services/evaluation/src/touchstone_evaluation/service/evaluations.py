@@ -1,6 +1,7 @@
 """What callers ask of evaluation: start, look, cancel."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from touchstone_evaluation import errors
 from touchstone_evaluation.core import validation
@@ -45,6 +46,10 @@ class Evaluations:
     def tasks(self) -> list[Task]:
         """List the tasks that are installed, by name."""
         return [self._tasks[name] for name in sorted(self._tasks)]
+
+    def forget(self, before: datetime) -> None:
+        """Delete what only made a verdict: items, scores and predictions from before a time. Verdicts stay."""
+        self._runs.forget(before)
 
     def repair_all(self) -> None:
         """See that each run that has not ended goes on."""

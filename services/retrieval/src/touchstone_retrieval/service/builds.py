@@ -1,13 +1,10 @@
 """Builds as their callers see them: started once, looked at, cancelled. Blocking; the door runs it in threads.
 
-The record is stored before anything is sent, and the broker is not believed: what is overdue is sent again.
+The record is stored before anything is sent.
 """
 
-import logging
-import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -22,11 +19,6 @@ from touchstone_retrieval.service.pipeline import Progress
 
 KIND = "build-index"
 """The kind of the jobs."""
-
-RESEND_SECONDS = 60.0
-"""How long a message may lie in the queue before it is taken for lost."""
-
-logger = logging.getLogger(__name__)
 
 
 class Jobs(Protocol):
@@ -44,8 +36,16 @@ class Jobs(Protocol):
         """Ask for a job's end."""
         ...
 
-    def overdue(self, kind: str) -> list[Job]:
-        """List jobs that nobody works on."""
+
+class Sender(Protocol):
+    """What is needed of `touchstone_runtime.jobs.Dispatcher`."""
+
+    def send(self, job: Job) -> bool:
+        """Send a job to the workers; a broker that is away is no error."""
+        ...
+
+    def resend_overdue(self, kind: str) -> int:
+        """Send what nobody works on again; return how many were sent."""
         ...
 
 
@@ -69,14 +69,9 @@ class Builds:
     """Starts builds and watches over them."""
 
     jobs: Jobs
-    dispatch: Callable[[str], None]
-    """Sends a job to the workers; may raise when the broker is away."""
+    sender: Sender
     jmespath_fault: ExpressionFault
     glob_fault: ExpressionFault
-    monotonic: Callable[[], float] = time.monotonic
-    _sent: dict[tuple[str, int], float] = field(default_factory=dict)
-    """When a job was last sent, by its id and the number of its attempts."""
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, dispatch_id: str, index: str, spec: IndexSpec) -> Build:
         """Start a build; the same dispatch id returns the same build.
@@ -93,7 +88,7 @@ class Builds:
         if job.kind != KIND or job.payload["index"] != index or IndexSpec.from_document(job.payload["spec"]) != spec:
             raise errors.DispatchIdTaken(dispatch_id)
         if job.state is JobState.PENDING:
-            self._send(job)
+            self.sender.send(job)
         return _build(job)
 
     def get(self, dispatch_id: str) -> Build:
@@ -110,29 +105,9 @@ class Builds:
         except JobNotFound as error:
             raise errors.BuildNotFound(dispatch_id) from error
 
-    def redispatch(self) -> int:
-        """Send overdue builds again, each at most once in `RESEND_SECONDS` and attempt; returns how many."""
-        overdue = self.jobs.overdue(KIND)
-        with self._lock:
-            for key in self._sent.keys() - {(job.id, job.attempts) for job in overdue}:
-                if self.monotonic() - self._sent[key] > RESEND_SECONDS:
-                    del self._sent[key]
-        return sum(self._send(job) for job in overdue)
-
-    def _send(self, job: Job) -> bool:
-        key = (job.id, job.attempts)
-        with self._lock:
-            if self.monotonic() - self._sent.get(key, float("-inf")) < RESEND_SECONDS:
-                return False
-            self._sent[key] = self.monotonic()
-        try:
-            self.dispatch(job.id)
-        except Exception:  # any client's error for a broker that is away: the record stands, the next round sends it
-            logger.warning("build not sent", extra={"job": job.id}, exc_info=True)
-            with self._lock:
-                self._sent.pop(key, None)
-            return False
-        return True
+    def resend_overdue(self) -> int:
+        """Send builds that nobody works on again; return how many were sent."""
+        return self.sender.resend_overdue(KIND)
 
 
 def _build(job: Job) -> Build:

@@ -5,8 +5,25 @@ claim; whoever holds an older token is refused. A claim lasts as long as its hea
 is overdue and is sent again. A finished job never runs again.
 """
 
+from touchstone_runtime.jobs.dispatching import Dispatcher
 from touchstone_runtime.jobs.records import Claim, ClaimLost, Job, JobNotFound, JobState
+from touchstone_runtime.jobs.running import Cancelled, Preempted, Report, Work, run_job
 from touchstone_runtime.jobs.store import JobStore
 from touchstone_runtime.jobs.tables import Base, open_engine
 
-__all__ = ["Base", "Claim", "ClaimLost", "Job", "JobNotFound", "JobState", "JobStore", "open_engine"]
+__all__ = [
+    "Base",
+    "Cancelled",
+    "Claim",
+    "ClaimLost",
+    "Dispatcher",
+    "Job",
+    "JobNotFound",
+    "JobState",
+    "JobStore",
+    "Preempted",
+    "Report",
+    "Work",
+    "open_engine",
+    "run_job",
+]

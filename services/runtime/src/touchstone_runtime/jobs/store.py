@@ -128,8 +128,14 @@ class JobStore:
             session.flush()
             return _job(row)
 
-    def release(self, job_id: str, token: int, *, after_seconds: float = 0.0) -> None:
+    def release(self, job_id: str, token: int, *, after_seconds: float = 0.0, is_counted: bool = True) -> None:
         """Give a claim back, so that the job is tried again after a pause.
+
+        Args:
+            job_id: The job.
+            token: The claim's token.
+            after_seconds: The pause.
+            is_counted: Whether this attempt counts: it does not where the worker, not the job, was the reason.
 
         Raises:
             ClaimLost: The token is no longer the claim's.
@@ -138,6 +144,8 @@ class JobStore:
             row = _claimed(session, job_id, token)
             row.state = JobState.PENDING
             row.claimable_at = self._naive() + timedelta(seconds=after_seconds)
+            if not is_counted:
+                row.attempts -= 1
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop: one that nobody works on is cancelled at once, a running one by its worker.

@@ -1,0 +1,96 @@
+"""A load as one shard: requests in flight, side against side in alternating blocks, each request recorded."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from touchstone_evaluation.core import planning
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.runs import Run
+from touchstone_evaluation.core.scores import Asking, Score
+from touchstone_evaluation.core.spec import Side, Suite
+from touchstone_evaluation.core.task import LoadShape
+from touchstone_evaluation.ports import Runs
+from touchstone_evaluation.service.asking import Asker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Block:
+    """A part of one side's load."""
+
+    side: Side
+    numbers: Iterator[int]
+    """The numbers of its requests."""
+    seconds: float
+    """Ends after this time."""
+
+
+class Loading:
+    """Puts loads on."""
+
+    def __init__(self, runs: Runs, asker: Asker, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._runs = runs
+        self._asker = asker
+        self._monotonic = monotonic
+
+    async def put_on(
+        self,
+        run: Run,
+        suite: Suite,
+        load: LoadShape,
+        items: Sequence[Item],
+        should_stop: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Put the load on, block after block; what an earlier worker recorded is not asked again.
+
+        Args:
+            run: The run.
+            suite: Its suite.
+            load: The requests at once, and when to end.
+            items: What is asked, in turn.
+            should_stop: Asked after each request.
+        """
+        scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name)
+        for block in _blocks(load, run.spec.sides):
+            ends_at = self._monotonic() + block.seconds
+            stopped = asyncio.Event()
+
+            async def client(block: _Block = block, ends_at: float = ends_at, stopped: asyncio.Event = stopped) -> None:
+                for number in block.numbers:
+                    item = items[number % len(items)]
+                    asking = Asking(suite.name, item.digest, block.side, number)
+                    if asking in scored:
+                        continue
+                    await self._record(run, await self._asker.score(run, suite, item, asking, is_load=True))
+                    if stopped.is_set() or self._monotonic() >= ends_at:
+                        return
+                    if await should_stop():
+                        stopped.set()
+                        return
+
+            async with asyncio.TaskGroup() as clients:
+                for _ in range(load.concurrency):
+                    clients.create_task(client())
+            if stopped.is_set():
+                return
+
+    async def _record(self, run: Run, score: Score) -> None:
+        await asyncio.to_thread(self._runs.record, run.dispatch_id, [score])
+
+
+def _blocks(load: LoadShape, sides: Sequence[Side]) -> Iterator[_Block]:
+    """Cut the load into blocks; the numbers of a side's requests go on from block to block."""
+    order = planning.load_blocks(sides)
+    seconds = float("inf") if load.duration_seconds is None else load.duration_seconds / order.count(sides[0])
+    numbers = {side: itertools.count() for side in sides}
+    begun: dict[Side, int] = dict.fromkeys(sides, 0)
+    for side in order:
+        begun[side] += 1
+        if load.requests is None:
+            yield _Block(side=side, numbers=numbers[side], seconds=seconds)
+            continue
+        end = load.requests * begun[side] // order.count(side)
+        start = load.requests * (begun[side] - 1) // order.count(side)
+        yield _Block(side=side, numbers=iter(range(start, end)), seconds=seconds)

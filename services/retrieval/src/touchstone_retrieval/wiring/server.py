@@ -1,0 +1,87 @@
+"""From settings to a running server."""
+
+import asyncio
+import logging
+
+from touchstone_runtime import celery_app, telemetry
+from touchstone_runtime import server as runtime_server
+from touchstone_runtime.jobs import Dispatcher
+from touchstone_runtime.server import GrpcServer
+
+from touchstone_retrieval import tasks
+from touchstone_retrieval.adapters import database, globs, heap, records
+from touchstone_retrieval.adapters.bm25 import EdgeBm25
+from touchstone_retrieval.adapters.catalogue import SqlCatalogue
+from touchstone_retrieval.adapters.embedder_pool import EmbedderPool
+from touchstone_retrieval.api.offload import Offload
+from touchstone_retrieval.api.servicer import RetrievalServicer
+from touchstone_retrieval.service.builds import Builds
+from touchstone_retrieval.service.indexes import Indexes
+from touchstone_retrieval.service.readers import Readers
+from touchstone_retrieval.service.searching import Searching
+from touchstone_retrieval.settings import ServerSettings
+from touchstone_retrieval.wiring import parts
+
+logger = logging.getLogger(__name__)
+
+
+def servicer(settings: ServerSettings) -> tuple[RetrievalServicer, Builds]:
+    """Make the service's door, and what watches over its builds."""
+    app = parts.celery(settings)
+    jobs = parts.job_store(settings)
+    builds = Builds(
+        jobs=jobs,
+        sender=Dispatcher(jobs, lambda job: celery_app.send(app, tasks.TASK, job.id)),
+        jmespath_fault=records.fault,
+        glob_fault=globs.fault,
+    )
+    store = parts.store_of(settings)
+    catalogue = SqlCatalogue(database.connect(settings.database_url))
+    readers = Readers(store, capacity=settings.open_revisions)
+    embedders = EmbedderPool(parts.resolver_of(settings), threads=settings.embed_threads)
+    searching = Searching(catalogue=catalogue, readers=readers, embedders=embedders, sparse=EdgeBm25())
+    indexes = Indexes(catalogue=catalogue, store=store, readers=readers, searching=searching)
+    door = RetrievalServicer(
+        builds,
+        indexes,
+        searching,
+        searches=Offload("search", threads=settings.search_threads),
+        others=Offload("records", threads=4),
+        search_timeout_seconds=settings.search_timeout_seconds,
+    )
+    return door, builds
+
+
+async def serve(settings: ServerSettings) -> None:
+    """Serve until a signal."""
+    heap.pin_threshold()
+    observed = telemetry.setup("touchstone-retrieval", endpoint=settings.otlp_endpoint, log_format=settings.log_format)
+    door, builds = servicer(settings)
+    server = GrpcServer(
+        runtime_server.ServerSettings(
+            listen=settings.listen,
+            reflection=settings.reflection,
+            drain_delay_seconds=settings.drain_delay_seconds,
+            grace_seconds=settings.grace_seconds,
+        ),
+        [door.registered()],
+    )
+    try:
+        async with asyncio.TaskGroup() as group:
+            await server.start()
+            watch = group.create_task(_resend_for_ever(builds, every_seconds=settings.redispatch_seconds))
+            await server.set_serving()
+            await server.wait_for_signal_and_stop()
+            watch.cancel()
+    finally:
+        door.close()
+        observed.shutdown()
+
+
+async def _resend_for_ever(builds: Builds, *, every_seconds: float) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(builds.resend_overdue)
+        except Exception:  # the database may be away; the loop must outlive that
+            logger.exception("overdue builds could not be looked for")
+        await asyncio.sleep(every_seconds)

@@ -1,0 +1,200 @@
+"""A whole evaluation: the real server and worker as processes, a real broker, revisions that answer by script."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
+from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
+from touchstone.inference.v1 import inference_service_pb2 as inference
+from touchstone.inference.v1 import inference_service_pb2_grpc as inference_grpc
+from touchstone.retrieval.v1 import retrieval_service_pb2 as retrieval
+from touchstone.retrieval.v1 import retrieval_service_pb2_grpc as retrieval_grpc
+from touchstone_runtime import channels, testing
+from touchstone_runtime.revisions import digest_bytes
+from touchstone_runtime.server import Servicer
+
+DIGESTS = {name: digest_bytes(name.encode()) for name in ("good", "weak", "down", "slow", "busy", "index")}
+ITEMS = 40
+
+
+class ScriptedModel(inference_grpc.InferenceServiceServicer):
+    """Answers questions about numbers.
+
+    `good` and `slow` answer all right, `weak` every fifth, `down` none at all; `busy` refuses every question once.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self.seeds: list[int] = []
+
+    async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        revision = dict(context.invocation_metadata())["x-touchstone-revision"]
+        question = request.messages[0].content
+        is_new = (revision, question) not in self.asked
+        self.asked.append((revision, question))
+        self.seeds.append(request.sampling.seed)
+        if revision == "down":
+            await context.abort(grpc.StatusCode.INTERNAL, "out of order")
+        if revision == "busy" and is_new:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "every slot is taken")
+        if revision == "slow":
+            await asyncio.sleep(0.15)
+        last = question.split()[-1]
+        number = int(last) if last.isdigit() else 0
+        is_right = revision != "weak" or number % 5 == 0
+        usage = inference.Usage(input_tokens=5, output_tokens=2)
+        yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
+        yield inference.GenerateResponse(text=f"answer {number}" if is_right else "no idea")
+        yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
+
+
+class ScriptedIndex(retrieval_grpc.RetrievalServiceServicer):
+    """Finds the right document for even numbers only."""
+
+    async def Search(self, request: Any, context: Any) -> Any:
+        number = int(request.query.split()[-1])
+        found = number if number % 2 == 0 else number + 1
+        hits = [retrieval.Hit(document_id=f"d{found}", text=f"text {found}", score=1.0)]
+        return retrieval.SearchResponse(hits=hits, revision=request.revision, revision_digest=DIGESTS["index"])
+
+
+class Bench:
+    """A server and a worker, each a process, and how to ask them."""
+
+    digests = DIGESTS
+    items = ITEMS
+    stub: Any
+
+    def __init__(self, folder: Path, broker_url: str, model_address: str) -> None:
+        self.folder = folder
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.environ = {
+            **os.environ,
+            "TOUCHSTONE_LISTEN": self.address,
+            "TOUCHSTONE_DATABASE_URL": f"sqlite:///{folder}/evaluation.sqlite",
+            "TOUCHSTONE_BROKER_URL": broker_url.replace("/0", "/3"),
+            "TOUCHSTONE_ARTEFACTS_URI": f"file://{folder}/artefacts",
+            "TOUCHSTONE_INFERENCE_ADDRESS": model_address,
+            "TOUCHSTONE_RETRIEVAL_ADDRESS": model_address,
+            "TOUCHSTONE_JOB_LEASE_SECONDS": "2",
+            "TOUCHSTONE_REPAIR_SECONDS": "0.3",
+        }
+        lines = [
+            json.dumps({"question": f"What is {n}", "answers": [f"answer {n}"], "relevant_documents": [f"d{n}"]})
+            for n in range(ITEMS)
+        ]
+        (folder / "items.jsonl").write_text("\n".join(lines))
+        self.processes = {name: self.start(name) for name in ("touchstone_evaluation", "touchstone_evaluation.worker")}
+
+    def start(self, module: str) -> "subprocess.Popen[bytes]":
+        with (self.folder / f"{module}.log").open("ab") as log:
+            return subprocess.Popen([sys.executable, "-m", module], env=self.environ, stderr=log)
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            process.wait(timeout=40)
+
+    def kill_worker(self) -> None:
+        """Kill the worker and start another, as a supervisor does."""
+        worker = self.processes["touchstone_evaluation.worker"]
+        worker.kill()
+        worker.wait()
+        self.processes["touchstone_evaluation.worker"] = self.start("touchstone_evaluation.worker")
+
+    async def start_run(self, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
+        """Start a run."""
+        response = await self.stub.StartRun(pb.StartRunRequest(dispatch_id=dispatch_id, spec=spec), timeout=20)
+        return response.run
+
+    async def get(self, dispatch_id: str) -> pb.Run:
+        """Look at a run."""
+        return (await self.stub.GetRun(pb.GetRunRequest(dispatch_id=dispatch_id))).run
+
+    async def finished(self, dispatch_id: str, seconds: float = 60) -> pb.Run:
+        """Wait for a run's end."""
+        run = pb.Run()
+        async for response in self.stub.WatchRun(pb.WatchRunRequest(dispatch_id=dispatch_id), timeout=seconds):
+            run = response.run
+        return run
+
+    async def run(self, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
+        """Run to the end."""
+        await self.start_run(dispatch_id, spec)
+        return await self.finished(dispatch_id)
+
+    async def until_done(self, dispatch_id: str, items: int) -> None:
+        """Wait until so many items are scored."""
+        async with asyncio.timeout(30):
+            while (await self.get(dispatch_id)).progress.items_done < items:
+                await asyncio.sleep(0.05)
+
+    def spec(self, subject: str, baseline: str = "", **execution: Any) -> pb.RunSpec:
+        def revision(name: str) -> pb.Subject:
+            kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
+            return pb.Subject(type=kind, name="default/chat", revision=name, digest=DIGESTS[name])
+
+        criteria = [
+            pb.Criterion(
+                name="floor",
+                metric="golden/contains",
+                required=True,
+                absolute=pb.AbsoluteCriterion(operator=pb.OPERATOR_GREATER_OR_EQUAL, value=0.5),
+            )
+        ]
+        if baseline:
+            relative = pb.RelativeCriterion(max_regression=0.05)
+            criteria.append(pb.Criterion(name="regression", metric="golden/contains", required=True, relative=relative))
+        dataset = pb.Dataset(uri=f"file://{self.folder}/items.jsonl")
+        return pb.RunSpec(
+            subject=revision(subject),
+            baseline=revision(baseline) if baseline else None,
+            suites=[pb.Suite(name="golden", task="question-answering", dataset=dataset)],
+            criteria=criteria,
+            execution=pb.Execution(**execution) if execution else None,
+        )
+
+
+@pytest.fixture
+async def doors() -> AsyncIterator[tuple[ScriptedModel, str]]:
+    """A router and a retrieval service behind one address."""
+    model = ScriptedModel()
+    servicers = [
+        Servicer(
+            "touchstone.inference.v1.InferenceService",
+            lambda server: inference_grpc.add_InferenceServiceServicer_to_server(model, server),
+        ),
+        Servicer(
+            "touchstone.retrieval.v1.RetrievalService",
+            lambda server: retrieval_grpc.add_RetrievalServiceServicer_to_server(ScriptedIndex(), server),
+        ),
+    ]
+    async with testing.serve(servicers) as address:
+        yield model, address
+
+
+@pytest.fixture
+def model(doors: tuple[ScriptedModel, str]) -> ScriptedModel:
+    return doors[0]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, broker_url: str, doors: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
+    found = Bench(tmp_path, broker_url, doors[1])
+    async with channels.connect(found.address) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 30)
+        found.stub = pb_grpc.EvaluationServiceStub(channel)
+        yield found
+    await asyncio.to_thread(found.stop)
