@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from touchstone_retrieval.adapters import database, splitting
+from touchstone_retrieval.adapters import splitting
 from touchstone_retrieval.adapters.bm25 import EdgeBm25
 from touchstone_retrieval.adapters.catalogue import SqlCatalogue
 from touchstone_retrieval.adapters.edge_store import EdgeStore
@@ -22,7 +22,7 @@ from touchstone_retrieval.service.indexes import Indexes
 from touchstone_retrieval.service.pipeline import Pipeline
 from touchstone_retrieval.service.readers import Readers
 from touchstone_retrieval.service.searching import Searching
-from touchstone_runtime import revisions
+from touchstone_runtime import databases, revisions
 from touchstone_runtime.errors import NotFound
 from touchstone_runtime.revisions import Digest
 
@@ -99,7 +99,7 @@ class Bench:
 def bench(tmp_path: Path) -> Bench:
     root = tmp_path / "indexes"
     store = EdgeStore(root)
-    catalogue = SqlCatalogue(database.connect(f"sqlite:///{tmp_path}/retrieval.sqlite"))
+    catalogue = SqlCatalogue(databases.connect(f"sqlite:///{tmp_path}/retrieval.sqlite"))
     embedders = WordEmbedders()
     pipeline = Pipeline(
         sources=SourceFetcher(LocalResolver(), file_root=Path("/"), git_timeout_seconds=30),

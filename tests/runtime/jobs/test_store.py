@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -20,8 +20,10 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: FakeClock) -> JobStore:
-    return JobStore(f"sqlite:///{tmp_path}/jobs.sqlite", now=clock, lease_seconds=LEASE)
+def store(database_url: str, clock: FakeClock) -> Iterator[JobStore]:
+    store = JobStore(database_url, now=clock, lease_seconds=LEASE)
+    yield store
+    store.engine.dispose()
 
 
 def claimed(store: JobStore, job_id: str = "j") -> Claim:
@@ -93,10 +95,11 @@ CLAIM = (
 )
 
 
-def test_of_many_processes_one_gets_the_job(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/jobs.sqlite"
-    JobStore(url).create("j", "build", {})
-    command = [sys.executable, "-c", CLAIM, url]
+def test_of_many_processes_one_gets_the_job(database_url: str) -> None:
+    store = JobStore(database_url)
+    store.create("j", "build", {})
+    store.engine.dispose()
+    command = [sys.executable, "-c", CLAIM, database_url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     results = [process.communicate(timeout=30)[0].strip() for process in processes]
     assert sorted(results) == ["False", "False", "False", "True"]

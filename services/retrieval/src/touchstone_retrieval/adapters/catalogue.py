@@ -4,14 +4,16 @@ One row an index says which revision is active; changing it is the activation. R
 revision, so that an activation and a deletion of the same revision cannot both succeed.
 """
 
+import contextlib
 from collections.abc import Sequence
 from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+from touchstone_runtime import databases
 
 from touchstone_retrieval import errors
-from touchstone_retrieval.adapters import database
 from touchstone_retrieval.core.manifest import Manifest
 from touchstone_retrieval.ports import IndexRecord
 
@@ -40,29 +42,26 @@ class SqlCatalogue:
 
     def __init__(self, engine: Engine) -> None:
         """Use a database; its tables are made where they are missing."""
-        self._engine = engine
-        self._writing = database.writing(engine)
-        _METADATA.create_all(engine)
+        self._writing = engine
+        self._reading = databases.reading(engine)
+        databases.create_tables(engine, _METADATA)
 
     def add(self, manifest: Manifest) -> None:
-        """Record a finished revision and its index."""
-        with self._writing.begin() as connection:
-            if _index_row(connection, manifest.index, lock=True) is None:
-                row = {"name": manifest.index, "active_revision": "", "previous_revision": ""}
-                connection.execute(sa.insert(_INDEXES).values(row))
-            if _manifest(connection, manifest.index, manifest.name) is None:
-                connection.execute(
-                    sa.insert(_REVISIONS).values(
-                        index_name=manifest.index,
-                        name=manifest.name,
-                        built_at=manifest.built_at.isoformat(),
-                        manifest=manifest.to_json(),
-                    )
-                )
+        """Record a finished revision and its index; what another process recorded first stays."""
+        index = {"name": manifest.index, "active_revision": "", "previous_revision": ""}
+        revision = {
+            "index_name": manifest.index,
+            "name": manifest.name,
+            "built_at": manifest.built_at.isoformat(),
+            "manifest": manifest.to_json(),
+        }
+        for table, row in ((_INDEXES, index), (_REVISIONS, revision)):
+            with contextlib.suppress(IntegrityError), self._writing.begin() as connection:
+                connection.execute(sa.insert(table).values(row))
 
     def index(self, index: str) -> IndexRecord:
         """Read an index."""
-        with self._engine.begin() as connection:
+        with self._reading.begin() as connection:
             row = _existing_row(connection, index)
             rows = connection.execute(
                 sa.select(_REVISIONS.c.manifest)
@@ -74,7 +73,7 @@ class SqlCatalogue:
 
     def manifest(self, index: str, revision: str) -> Manifest:
         """Read a revision; an empty name means the active one."""
-        with self._engine.begin() as connection:
+        with self._reading.begin() as connection:
             row = _existing_row(connection, index)
             if not (revision or row.active_revision):
                 raise errors.NotActivated(index)

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 
-from touchstone_runtime import celery_app, telemetry
+from touchstone_runtime import celery_app, databases, telemetry
 from touchstone_runtime import server as runtime_server
 from touchstone_runtime.jobs import Dispatcher
 from touchstone_runtime.server import GrpcServer
 
 from touchstone_retrieval import tasks
-from touchstone_retrieval.adapters import database, globs, heap, records
+from touchstone_retrieval.adapters import globs, heap, records
 from touchstone_retrieval.adapters.bm25 import EdgeBm25
 from touchstone_retrieval.adapters.catalogue import SqlCatalogue
 from touchstone_retrieval.adapters.embedder_pool import EmbedderPool
@@ -36,7 +36,7 @@ def servicer(settings: ServerSettings) -> tuple[RetrievalServicer, Builds]:
         glob_fault=globs.fault,
     )
     store = parts.store_of(settings)
-    catalogue = SqlCatalogue(database.connect(settings.database_url))
+    catalogue = SqlCatalogue(databases.connect(settings.database_url))
     readers = Readers(store, capacity=settings.open_revisions)
     embedders = EmbedderPool(parts.resolver_of(settings), threads=settings.embed_threads)
     searching = Searching(catalogue=catalogue, readers=readers, embedders=embedders, sparse=EdgeBm25())

@@ -3,11 +3,11 @@
 import logging
 from functools import lru_cache
 
-from touchstone_runtime import telemetry
+from touchstone_runtime import databases, telemetry
 from touchstone_runtime.celery_app import Worker
 
 from touchstone_retrieval import tasks
-from touchstone_retrieval.adapters import database, heap
+from touchstone_retrieval.adapters import heap
 from touchstone_retrieval.adapters.bm25 import EdgeBm25
 from touchstone_retrieval.adapters.catalogue import SqlCatalogue
 from touchstone_retrieval.adapters.embedder_pool import EmbedderPool
@@ -37,7 +37,7 @@ def pipeline(settings: WorkerSettings) -> Pipeline:
         sparse=EdgeBm25(),
         cache=cache,
         store=parts.store_of(settings),
-        catalogue=SqlCatalogue(database.connect(settings.database_url)),
+        catalogue=SqlCatalogue(databases.connect(settings.database_url)),
         workplaces=FolderWorkplaces(settings.index_dir / ".work"),
         now=parts.now,
     )

@@ -123,7 +123,7 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
     """Fetch one file of a repository of the hub: `hf://ORG/REPO/PATH`, `hf://ORG/REPO@REVISION/PATH`."""
     try:
         from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
-        from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError  # noqa: PLC0415
+        from huggingface_hub import errors as hub_errors  # noqa: PLC0415
     except ImportError as error:
         raise UriInvalid(address.uri, "needs the extra touchstone-runtime[hf]") from error
     organisation, _, rest = address.location.partition("/")
@@ -139,9 +139,13 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
             local_dir=workplace / "hub",
             token=credentials.get("token"),
         )
-    except RepositoryNotFoundError as error:
+    except hub_errors.GatedRepoError as error:
+        raise ArtefactNotFound(address.uri, "the hub gives this repository only to a token with access") from error
+    except hub_errors.RepositoryNotFoundError as error:
         raise ArtefactNotFound(address.uri, "the hub has no such repository") from error
-    except (HfHubHTTPError, OSError) as error:
+    except (hub_errors.EntryNotFoundError, hub_errors.RevisionNotFoundError) as error:
+        raise ArtefactNotFound(address.uri, "the repository has no such file or revision") from error
+    except (hub_errors.HfHubHTTPError, OSError) as error:
         raise ArtefactUnavailable(address.uri, type(error).__name__) from error
     told(Path(found).stat().st_size, None)
     return Path(found)

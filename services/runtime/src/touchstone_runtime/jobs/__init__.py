@@ -9,7 +9,7 @@ from touchstone_runtime.jobs.dispatching import Dispatcher
 from touchstone_runtime.jobs.records import Claim, ClaimLost, Job, JobNotFound, JobState
 from touchstone_runtime.jobs.running import Cancelled, Preempted, Report, Work, run_job
 from touchstone_runtime.jobs.store import JobStore
-from touchstone_runtime.jobs.tables import Base, open_engine
+from touchstone_runtime.jobs.tables import Base
 
 __all__ = [
     "Base",
@@ -24,6 +24,5 @@ __all__ = [
     "Preempted",
     "Report",
     "Work",
-    "open_engine",
     "run_job",
 ]

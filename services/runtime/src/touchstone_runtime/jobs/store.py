@@ -8,8 +8,9 @@ from sqlalchemy import Engine, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from touchstone_runtime import databases
 from touchstone_runtime.jobs.records import Claim, ClaimLost, Job, JobNotFound, JobState
-from touchstone_runtime.jobs.tables import Base, JobRow, open_engine
+from touchstone_runtime.jobs.tables import Base, JobRow
 
 LEASE_SECONDS = 30.0
 
@@ -29,10 +30,10 @@ class JobStore:
         now: Callable[[], datetime] = utc_now,
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
-        self._engine = open_engine(database) if isinstance(database, str) else database
+        self._engine = databases.connect(database) if isinstance(database, str) else database
         self._now = now
         self._lease = timedelta(seconds=lease_seconds)
-        Base.metadata.create_all(self._engine)
+        databases.create_tables(self._engine, Base.metadata)
 
     @property
     def engine(self) -> Engine:

@@ -1,13 +1,11 @@
-"""The job table, and how databases are opened: SQLite for one machine, PostgreSQL for many."""
+"""The job table."""
 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, Engine, Index, Integer, String, create_engine, event
+from sqlalchemy import JSON, Boolean, Index, Integer, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime
-
-BUSY_TIMEOUT_MILLIS = 30_000
 
 
 class Base(DeclarativeBase):
@@ -37,24 +35,3 @@ class JobRow(Base):
     heartbeat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
     claimable_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
     """Before this, nobody may claim it: the end of a lease, or of a pause after a failure."""
-
-
-def open_engine(database_url: str) -> Engine:
-    """Open a database.
-
-    SQLite runs in WAL mode, so readers never wait; writers queue by BEGIN IMMEDIATE, so that two never deadlock by
-    upgrading a read lock.
-    """
-    engine = create_engine(database_url, pool_pre_ping=not database_url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _configure_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # pysqlite's own BEGIN is late; ours is sent by the listener above
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLIS}")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA foreign_keys = ON")

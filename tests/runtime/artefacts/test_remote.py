@@ -1,0 +1,131 @@
+"""Artefacts from object storage and from a model hub: real clients, servers of the test's own."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import boto3
+import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from touchstone_runtime.artefacts import (
+    ArtefactCorrupt,
+    ArtefactNotFound,
+    ArtefactStore,
+    ArtefactUnavailable,
+    Resolver,
+)
+
+CONTENT = b"weights" * 50_000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def bucket(object_storage: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A bucket with one object; clients are told the server as in production, by their environment."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", object_storage)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="models")
+    client.put_object(Bucket="models", Key="small/model.gguf", Body=CONTENT)
+    client.close()
+    return "models"
+
+
+async def test_an_object_is_fetched_checked_and_kept(bucket: str, tmp_path: Path) -> None:
+    resolver = Resolver(tmp_path)
+    found = await resolver.resolve(f"s3://{bucket}/small/model.gguf#sha256={DIGEST}")
+    assert found.path.read_bytes() == CONTENT
+    boto3.client("s3").delete_object(Bucket=bucket, Key="small/model.gguf")
+    again = await resolver.resolve(f"s3://{bucket}/small/model.gguf#sha256={DIGEST}")
+    assert again.path == found.path, "what is here needs no network"
+
+
+async def test_an_object_that_is_not_there_is_not_found(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactNotFound):
+        await Resolver(tmp_path).resolve(f"s3://{bucket}/absent")
+
+
+async def test_an_object_with_another_digest_is_refused(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactCorrupt):
+        await Resolver(tmp_path).resolve(f"s3://{bucket}/small/model.gguf#sha256={'0' * 64}")
+
+
+async def test_a_report_is_kept_in_object_storage(bucket: str) -> None:
+    uri = await ArtefactStore(f"s3://{bucket}/touchstone").put_bytes("evaluations/d/report.html", b"<html>")
+    assert uri == f"s3://{bucket}/touchstone/evaluations/d/report.html"
+    kept = boto3.client("s3").get_object(Bucket=bucket, Key="touchstone/evaluations/d/report.html")
+    assert kept["Body"].read() == b"<html>"
+
+
+class Hub:
+    """Serves one file of one repository as the hub does: metadata by HEAD, the file by GET, ranges included."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+        self.tokens: list[str] = []
+        paths = [
+            Route("/org/model/resolve/{revision}/{path:path}", self.resolve, methods=["GET", "HEAD"]),
+            Route("/{rest:path}", self.unknown, methods=["GET", "HEAD"]),
+        ]
+        self.app = Starlette(routes=paths)
+
+    async def resolve(self, request: Request) -> Response:
+        self.tokens.append(request.headers.get("authorization", ""))
+        if self.is_away:
+            return Response(status_code=503)
+        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{DIGEST}"', "Accept-Ranges": "bytes"}
+        if request.path_params["path"] != "model.gguf":
+            return JSONResponse({}, 404, {**headers, "X-Error-Code": "EntryNotFound"})
+        return Response(CONTENT, headers=headers)
+
+    async def unknown(self, request: Request) -> Response:
+        return JSONResponse({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
+
+
+@pytest.fixture
+async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+    found = Hub()
+    server = uvicorn.Server(uvicorn.Config(found.app, host="127.0.0.1", port=0, log_level="error"))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    address = server.servers[0].sockets[0].getsockname()
+    endpoint = f"http://127.0.0.1:{address[1]}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
+        endpoint + "/{repo_id}/resolve/{revision}/{filename}",
+    )
+    yield found
+    server.should_exit = True
+    await serving
+
+
+async def fetched(folder: Path, location: str, credentials: Mapping[str, str] | None = None) -> bytes:
+    found = await Resolver(folder).resolve(f"hf://{location}", credentials=credentials)
+    return found.path.read_bytes()
+
+
+async def test_a_file_of_a_repository_is_fetched_with_the_secrets_token(hub: Hub, tmp_path: Path) -> None:
+    assert await fetched(tmp_path, f"org/model@{COMMIT}/model.gguf", {"token": "hf_x"}) == CONTENT
+    assert set(hub.tokens) == {"Bearer hf_x"}
+
+
+@pytest.mark.parametrize("location", ["org/model/absent.gguf", "org/other/model.gguf"])
+async def test_what_the_hub_does_not_have_is_not_found(hub: Hub, tmp_path: Path, location: str) -> None:
+    with pytest.raises(ArtefactNotFound):
+        await fetched(tmp_path, location)
+
+
+async def test_a_hub_that_is_away_is_asked_again_later(hub: Hub, tmp_path: Path) -> None:
+    hub.is_away = True
+    with pytest.raises(ArtefactUnavailable):
+        await fetched(tmp_path, "org/model/model.gguf")
