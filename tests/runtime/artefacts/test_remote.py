@@ -80,7 +80,7 @@ class Hub:
     async def resolve(self, request: Request) -> Response:
         self.tokens.append(request.headers.get("authorization", ""))
         if self.is_away:
-            return Response(status_code=503)
+            return Response(status_code=522)  # what the hub's network answers; its client does not insist on it
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{DIGEST}"', "Accept-Ranges": "bytes"}
         if request.path_params["path"] != "model.gguf":
             return JSONResponse({}, 404, {**headers, "X-Error-Code": "EntryNotFound"})
@@ -97,13 +97,11 @@ async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    address = server.servers[0].sockets[0].getsockname()
-    endpoint = f"http://127.0.0.1:{address[1]}"
+    endpoint = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    # What HF_ENDPOINT does when a process begins.
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-    monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-        endpoint + "/{repo_id}/resolve/{revision}/{filename}",
-    )
+    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     yield found
     server.should_exit = True
     await serving

@@ -122,8 +122,8 @@ def _size(path: Path) -> int:
 def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
     """Fetch one file of a repository of the hub: `hf://ORG/REPO/PATH`, `hf://ORG/REPO@REVISION/PATH`."""
     try:
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
         from huggingface_hub import errors as hub_errors  # noqa: PLC0415
+        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UriInvalid(address.uri, "needs the extra touchstone-runtime[hf]") from error
     organisation, _, rest = address.location.partition("/")
@@ -143,9 +143,9 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
         raise ArtefactNotFound(address.uri, "the hub gives this repository only to a token with access") from error
     except hub_errors.RepositoryNotFoundError as error:
         raise ArtefactNotFound(address.uri, "the hub has no such repository") from error
-    except (hub_errors.EntryNotFoundError, hub_errors.RevisionNotFoundError) as error:
+    except (hub_errors.RemoteEntryNotFoundError, hub_errors.RevisionNotFoundError) as error:
         raise ArtefactNotFound(address.uri, "the repository has no such file or revision") from error
-    except (hub_errors.HfHubHTTPError, OSError) as error:
+    except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError) as error:
         raise ArtefactUnavailable(address.uri, type(error).__name__) from error
     told(Path(found).stat().st_size, None)
     return Path(found)
