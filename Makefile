@@ -6,10 +6,10 @@ RUN := $(UV) run --no-sync
 export UV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check lint format types protos crds bench clean
+.PHONY: help setup demo up down test check lint format types protos crds bench cluster cluster-down clean
 
 help:           ## list the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
 setup: .venv/ready  ## install uv and the locked packages
 demo: setup     ## run the whole loop on this machine: model, index, verdicts, traffic
 	@$(RUN) touchstone demo
@@ -26,13 +26,17 @@ lint: setup     ## ruff, import contracts, buf
 format: setup   ## rewrite the code as the linter wants it
 	@$(RUN) ruff check --fix && $(RUN) ruff format
 types: setup    ## mypy, strict
-	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation local)
+	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation local) && cd e2e/cluster && $(RUN) mypy --strict *.py
 protos: setup   ## generate protos/gen
 	@protos/generate
 crds: setup     ## generate the CRDs and their reference
 	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates && $(RUN) python -m touchstone_operator.reference docs/kinds.md
 bench: setup    ## benchmarks, each against a peer in the same run
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
+cluster: setup  ## a real Kubernetes of one node on this machine (root, Debian)
+	@$(RUN) python e2e/cluster up
+cluster-down: setup  ## remove the cluster and every trace of it
+	@$(RUN) python e2e/cluster down
 clean:          ## remove what the targets made: tools, environment, state
 	@rm -rf .tools .venv .touchstone
 

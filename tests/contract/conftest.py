@@ -60,7 +60,9 @@ class Api:
         )  # fmt: skip
         raw = await self.client.call_api(*serialised)
         content = await raw.response.read()
-        return Answer(raw.response.status, json.loads(content), raw.response.headers.getall("Warning", []))
+        is_json = raw.response.content_type == "application/json"
+        body = json.loads(content) if is_json else content.decode()
+        return Answer(raw.response.status, body, raw.response.headers.getall("Warning", []))
 
     async def ok(self, method: str, path: str, body: object = None, **options: str) -> Any:
         """Send a request that must succeed and return the body."""
@@ -81,7 +83,7 @@ class Api:
 
     async def watch(self, path: str, *, until: Callable[[list[Any]], bool], **query: str) -> list[Any]:
         """Collect the events of a watch until they suffice."""
-        pairs = [("watch", "true"), ("timeoutSeconds", "20"), *query.items()]
+        pairs = list({"watch": "true", "timeoutSeconds": "20", **query}.items())
         serialised = await self.client.param_serialize(
             "GET", path, query_params=pairs, auth_settings=["BearerToken"], header_params={"Accept": "application/json"}
         )

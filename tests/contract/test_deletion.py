@@ -26,7 +26,7 @@ async def test_preconditions_guard_a_deletion(api: Any) -> None:
     path = api.path("widgets", "one")
     wrong = {"preconditions": {"uid": "00000000-0000-0000-0000-000000000000"}}
     status = await api.refused(409, "Conflict", "DELETE", path, wrong)
-    assert "UID in precondition" in status["message"]
+    assert "the UID in the precondition" in status["message"]
     await api.refused(409, "Conflict", "DELETE", path, {"preconditions": {"resourceVersion": "1"}})
     metadata = created["metadata"]
     right = {"preconditions": {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}}

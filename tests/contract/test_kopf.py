@@ -19,6 +19,9 @@ def credentials(kubeconfig: Path) -> kopf.ConnectionInfo:
     cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
     return kopf.ConnectionInfo(
         server=cluster["server"],
+        ca_path=cluster.get("certificate-authority"),
+        certificate_path=user.get("client-certificate"),
+        private_key_path=user.get("client-key"),
         ca_data=cluster.get("certificate-authority-data"),
         token=user.get("token"),
         certificate_data=user.get("client-certificate-data"),

@@ -89,15 +89,16 @@ def test_server_side_apply_reports_conflicts_and_can_force(kubectl: Any) -> None
     assert kubectl("get", "wdg", "one", "-o", "jsonpath={.spec.replicas}") == "3"
 
 
-@LIMIT("it does not take over the fields of kubectl-client-side-apply by itself: --force-conflicts does")
 def test_client_side_apply_can_become_server_side_apply(kubectl: Any) -> None:
     kubectl("apply", "-f", "-", stdin=text(WIDGET))
     kubectl("apply", "--server-side", "-f", "-", stdin=text(changed(WIDGET, note="changed")))
     shown = json.loads(kubectl("get", "widget", "one", "-o", "json", "--show-managed-fields"))
     assert shown["spec"]["note"] == "changed"
-    assert ("kubectl", "Apply") in {
-        (entry["manager"], entry["operation"]) for entry in shown["metadata"]["managedFields"]
-    }
+    writers = {(entry["manager"], entry["operation"]) for entry in shown["metadata"]["managedFields"]}
+    assert ("kubectl", "Apply") in writers
+    assert ("kubectl-client-side-apply", "Update") not in writers, "kubectl hands its client-side fields over"
+    kubectl("apply", "-f", "-", stdin=text(changed(WIDGET, note="back")))
+    assert kubectl("get", "widget", "one", "-o", "jsonpath={.spec.note}") == "back"
 
 
 def test_get_prints_our_columns_by_any_name_of_the_kind(kubectl: Any) -> None:

@@ -1,9 +1,12 @@
 """Objects: create, read, list, replace, delete, and the Status of what is refused."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
-from kubernetes.aio.client import AppsV1Api, CoreV1Api, V1ConfigMap, V1ObjectMeta
+import pytest
+from kubernetes.aio.client import ApiClient, AppsV1Api, Configuration, CoreV1Api, V1ConfigMap, V1ObjectMeta
+from kubernetes.aio.config import load_kube_config
 
 
 def config_map(name: str = "one", **data: str) -> dict[str, Any]:
@@ -190,9 +193,14 @@ async def test_only_one_view_of_an_event_is_stored(api: Any) -> None:
     assert [item["metadata"]["name"] for item in listed["items"]] == ["e"]
 
 
-async def test_a_missing_or_wrong_token_is_unauthorized(api: Any) -> None:
-    api.client.configuration.api_key = {"BearerToken": "Bearer wrong"}
-    await api.refused(401, "Unauthorized", "GET", api.path("configmaps"))
+@pytest.mark.parametrize("token", ["", "Bearer wrong"])
+async def test_a_missing_or_wrong_token_is_unauthorized(cluster: Path, api: Any, token: str) -> None:
+    configuration = Configuration()
+    await load_kube_config(config_file=str(cluster), client_configuration=configuration, persist_config=False)
+    configuration.cert_file = configuration.key_file = None
+    configuration.api_key = {"BearerToken": token} if token else {}
+    async with ApiClient(configuration=configuration) as client:
+        await type(api)(client, api.namespace).refused(401, "Unauthorized", "GET", api.path("configmaps"))
 
 
 async def test_the_holder_of_the_token_may_do_everything(api: Any) -> None:

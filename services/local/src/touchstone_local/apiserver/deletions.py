@@ -97,13 +97,16 @@ class Deletions:
 def _check_preconditions(kind: Kind, entry: Entry, options: DeleteOptions) -> None:
     uid = objects.uid(entry.body)
     if options.uid and options.uid != uid:
-        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {uid}"
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({uid}). "
+            "The object might have been deleted and then recreated"
+        )
         raise refusals.conflict(kind, entry.key.name, why)
     version = entry.body["metadata"]["resourceVersion"]
     if options.version and options.version != version:
         why = (
-            f"Precondition failed: ResourceVersion in precondition: {options.version}, "
-            f"ResourceVersion in object meta: {version}"
+            f"the ResourceVersion in the precondition ({options.version}) does not match the ResourceVersion in record "
+            f"({version}). The object might have been modified"
         )
         raise refusals.conflict(kind, entry.key.name, why)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from touchstone_local.apiserver import errors
-from touchstone_local.apiserver.core import fieldsets, merging, objects, ownership
+from touchstone_local.apiserver.core import fieldsets, merging, objects, ownership, takeover
 from touchstone_local.apiserver.core.faults import join
 from touchstone_local.apiserver.core.fieldsets import FieldSet, Path
 from touchstone_local.apiserver.core.objects import JsonObject, JsonValue
@@ -46,7 +46,12 @@ def apply(live: JsonObject, config: JsonObject, door: Door, writer: Writer, *, i
     merged: JsonObject = merging.merge(live, config, door.schema)
     kept = frozenset(wanted).union(*(share.fields for share in others))
     merged = merging.remove(merged, _removable(before - kept, kept), door.schema)
-    others = _settle_conflicts(others, door.owned(live), door.owned(merged), is_forced=is_forced)
+    forgiven = fieldsets.EMPTY
+    if writer.manager == takeover.MANAGER and not door.subresource:
+        forgiven = takeover.forgiven(live, door.schema, has_status=door.has_status)
+    others = _settle_conflicts(others, door.owned(live), door.owned(merged), forgiven=forgiven, is_forced=is_forced)
+    if writer.manager == takeover.MANAGER:
+        takeover.remember(merged, config)
     mine = frozenset(wanted)
     previous = next((share for share in shares if share.writer == writer), None)
     stamp = previous.time if previous is not None and previous.fields == mine else time
@@ -84,10 +89,16 @@ def _removable(dropped: FieldSet, kept: FieldSet) -> set[Path]:
 
 
 def _settle_conflicts(
-    others: Sequence[Share], before: dict[Path, JsonValue], after: dict[Path, JsonValue], *, is_forced: bool
+    others: Sequence[Share],
+    before: dict[Path, JsonValue],
+    after: dict[Path, JsonValue],
+    *,
+    forgiven: FieldSet,
+    is_forced: bool,
 ) -> list[Share]:
     changed = {path for path, value in after.items() if path not in before or not objects.is_equal(before[path], value)}
-    contested = [(share.writer, sorted(share.fields & changed)) for share in others if share.fields & changed]
+    disputed = changed - forgiven
+    contested = [(share.writer, sorted(share.fields & disputed)) for share in others if share.fields & disputed]
     if contested and not is_forced:
         raise _conflict(contested)
     lost = changed | (before.keys() - after.keys())

@@ -32,16 +32,23 @@ def check_type(obj: JsonObject, kind: Kind, *, is_strict: bool = False) -> None:
     """Refuse an object that says it is of another kind; fill in what it does not say, unless strict.
 
     Raises:
-        BadRequest: It is of another kind.
+        BadRequest: It is of another version, or does not say its kind.
+        Invalid: It is of another kind than the resource, of a custom resource.
     """
     if not is_strict and not kind.is_custom:
         obj.setdefault("apiVersion", kind.api_version)
         obj.setdefault("kind", kind.kind)
-    if obj.get("apiVersion") != kind.api_version or obj.get("kind") != kind.kind:
+    if obj.get("apiVersion") != kind.api_version:
         raise errors.BadRequest(
-            f"the API version in the data ({obj.get('apiVersion')}) and its kind ({obj.get('kind')}) do not match the "
-            f"expected API version ({kind.api_version}) and kind ({kind.kind})"
+            f"the API version in the data ({obj.get('apiVersion')}) does not match the expected API version "
+            f"({kind.api_version})"
         )
+    said = obj.get("kind")
+    if said and said != kind.kind and kind.is_custom and not is_strict:
+        fault = faults.invalid("kind", said, f"must be {kind.kind}")
+        faults.raise_if_any([fault], kind=str(said), group=kind.group, name=objects.name(obj))
+    if said != kind.kind:
+        raise errors.BadRequest(f"the object provided is unrecognized: it must be of type {kind.kind}, not {said}")
 
 
 def check_place(obj: JsonObject, kind: Kind, key: Key) -> None:

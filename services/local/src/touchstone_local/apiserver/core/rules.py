@@ -66,7 +66,8 @@ def _sites(value: JsonValue, old: JsonValue, schema: Schema, field: str) -> Iter
     if isinstance(value, dict):
         earlier = old if isinstance(old, dict) else {}
         for key, entry in value.items():
-            yield from _sites(entry, earlier.get(key, MISSING), schema.child(key), join(field, key))
+            place = join(field, key) if key in schema.properties else f"{field}[{key}]"
+            yield from _sites(entry, earlier.get(key, MISSING), schema.child(key), place)
     elif isinstance(value, list) and schema.items is not None:
         known = _by_key(old, schema)
         for index, entry in enumerate(value):
@@ -95,4 +96,6 @@ def _fault(rule: Rule, site: Site, verdict: Verdict) -> Fault:
         return faults.required(field, message)
     if rule.reason == "FieldValueDuplicate":
         return faults.duplicate(field, site.value)
-    return Fault("FieldValueInvalid", field, f'Invalid value: "{faults.json_type(site.value)}": {message}')
+    if isinstance(site.value, dict | list):
+        return Fault("FieldValueInvalid", field, f"Invalid value: {message}")
+    return faults.invalid(field, site.value, message)

@@ -3,7 +3,7 @@
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
@@ -52,12 +52,9 @@ async def _answer_api_error(request: Request, error: Exception) -> Response:
 
 async def _answer_http_error(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:
-        refused: errors.ApiError = errors.MethodNotAllowed(
-            "the server does not allow this method on the requested resource"
-        )
-    else:
-        refused = errors.NotFound("the server could not find the requested resource")
-    return answers.json_answer(refused.status(), status=refused.code)
+        refused = errors.MethodNotAllowed("the server does not allow this method on the requested resource")
+        return answers.json_answer(refused.status(), status=refused.code)
+    return PlainTextResponse("404 page not found\n", status_code=404)
 
 
 async def _answer_defect(request: Request, error: Exception) -> Response:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from starlette.exceptions import HTTPException
+
 from touchstone_local.apiserver import errors
 from touchstone_local.apiserver.core import selectors
 from touchstone_local.apiserver.core.kinds import Kind
@@ -33,7 +35,7 @@ def parse_path(group: str, version: str, rest: str) -> Target:
     """Return the target of a path below a group version.
 
     Raises:
-        NotFound: The path is none of an object or a collection.
+        HTTPException: The path is none of an object or a collection.
     """
     parts: Sequence[str] = rest.strip("/").split("/")
     namespace = ""
@@ -45,9 +47,9 @@ def parse_path(group: str, version: str, rest: str) -> Target:
     return Target(group, version, parts[0], namespace, name, subresource)
 
 
-def unknown_path() -> errors.NotFound:
-    """Return the error for a path that the server does not have."""
-    return errors.NotFound("the server could not find the requested resource")
+def unknown_path() -> HTTPException:
+    """Return the error for a path that the server does not have; it is answered as plain text, as Kubernetes does."""
+    return HTTPException(404)
 
 
 def selector_of(query: Query, kind: Kind) -> Selector:

