@@ -49,6 +49,7 @@ async def main() -> int:
         view.write_text(json.dumps(_objects(manifest, ports[0])))
         environ = {"TOUCHSTONE_LISTEN": direct, "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
         routing = {"TOUCHSTONE_LISTEN": door, "TOUCHSTONE_HTTP_LISTEN": http, "TOUCHSTONE_STATIC_VIEW": str(view)}
+        routing["TOUCHSTONE_AUTH"] = "None"
         processes = [_start("touchstone_inference.engine", environ), _start("touchstone_inference.router", routing)]
         try:
             async with grpc.aio.insecure_channel(direct) as near, grpc.aio.insecure_channel(door) as far:

@@ -19,6 +19,8 @@ class OperatorSettings:
     """`HOST:PORT` of RetrievalService. Required."""
     inference_address: str = setting(example="router:50051")
     """`HOST:PORT` of the router. Required."""
+    token_file: Path | None = None
+    """Holds the ServiceAccount token for the router. Unset: calls carry none."""
     openai_address: str = ""
     """Address of the OpenAI-compatible door, shown in status. Empty: not shown."""
     kubeconfig: Path | None = setting(default=None, env="KUBECONFIG")
@@ -32,9 +34,11 @@ class OperatorSettings:
     engine_image: str = ""
     """Image of engines whose spec names none. Empty: processes run without one, on the embedded platform."""
     artefacts_uri: str = ""
-    """fsspec URI of the artefact store; passed on to engines."""
+    """fsspec URI of the artefact store."""
     cache_dir: Path | None = None
     """Folder of downloaded artefacts. Unset: `artefacts_uri` if it is a folder, else below the home folder."""
+    engines_share_files: bool = False
+    """Whether engines see the operator's file system, and use its store and cache: on the embedded platform."""
     workers: int = setting(default=8, minimum=1, maximum=256)
     """Reconciles at once."""
     resync_seconds: float = setting(default=300.0, minimum=1, maximum=86_400)

@@ -56,9 +56,13 @@ async def run(settings: OperatorSettings) -> None:
 async def _outside(
     settings: OperatorSettings, cluster: kube.KubeCluster, stack: contextlib.AsyncExitStack
 ) -> tuple[Outside, ModelDigests]:
-    addresses = (settings.evaluation_address, settings.retrieval_address, settings.inference_address)
     evaluation, retrieval, inference = [
-        await stack.enter_async_context(channels.connect(address)) for address in addresses
+        await stack.enter_async_context(channel)
+        for channel in (
+            channels.connect(settings.evaluation_address),
+            channels.connect(settings.retrieval_address),
+            channels.connect(settings.inference_address, token_file=settings.token_file),
+        )
     ]
     models = ModelDigests(artefacts.Resolver(artefacts.cache_folder(settings.artefacts_uri, settings.cache_dir)))
     outside = Outside(
@@ -74,10 +78,13 @@ async def _outside(
 
 def reconcilers(settings: OperatorSettings, outside: Outside) -> Mapping[str, Reconciler]:
     """Make the reconciler of each kind."""
+    files = {
+        "TOUCHSTONE_ARTEFACTS_URI": settings.artefacts_uri,
+        "TOUCHSTONE_CACHE_DIR": str(settings.cache_dir or ""),
+    }
     platform = Platform(
         environment={
-            "TOUCHSTONE_ARTEFACTS_URI": settings.artefacts_uri,
-            "TOUCHSTONE_CACHE_DIR": str(settings.cache_dir or ""),
+            **(files if settings.engines_share_files else {}),
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otlp_endpoint or "",
         },
         doors=Doors(settings.inference_address, settings.openai_address),

@@ -118,6 +118,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
         environ = {
             "TOUCHSTONE_LISTEN": door,
             "TOUCHSTONE_HTTP_LISTEN": http,
+            "TOUCHSTONE_AUTH": "None",
             "TOUCHSTONE_STATIC_VIEW": str(folder / "view.json"),
         }
         processes.append(start("touchstone_inference.router", environ, door, folder / "router.log"))

@@ -50,6 +50,8 @@ class WorkerSettings(CommonSettings):
     """`HOST:PORT` of the router. Required."""
     retrieval_address: str = setting(example="127.0.0.1:50051")
     """`HOST:PORT` of RetrievalService. Required."""
+    token_file: Path | None = None
+    """Holds the ServiceAccount token for the router. Unset: calls carry none."""
     artefacts_uri: str = setting(example="file:///var/lib/touchstone/artefacts")
     """fsspec URI of the store that reports go to. Required."""
     cache_dir: Path | None = None

@@ -2,10 +2,13 @@
 
 Router
 ├── NotFound            ModelNotFound, RevisionNotFound
-├── Unavailable         NoTraffic, NoReplica, ViewNotRead, RetrievalUnavailable, AnswerBroke, ClusterUnavailable
+├── Unavailable         NoTraffic, NoReplica, ViewNotRead, RetrievalUnavailable, AnswerBroke, ClusterUnavailable,
+│                       AuthorityUnavailable
 ├── FailedPrecondition  PromptInvalid
 ├── Invalid             PromptTooLong, ObjectUnreadable
 ├── Conflict            VersionGone
+├── Unauthenticated     TokenMissing, TokenRefused
+├── Forbidden           ModelForbidden
 └── Unimplemented       CapabilityMissing
 
 Engine
@@ -21,8 +24,10 @@ from touchstone_runtime.errors import (
     Conflict,
     Exhausted,
     FailedPrecondition,
+    Forbidden,
     Invalid,
     NotFound,
+    Unauthenticated,
     Unavailable,
     Unimplemented,
     Violation,
@@ -98,6 +103,54 @@ class RetrievalUnavailable(Unavailable):
         super().__init__(
             f"The index '{index}' could not be searched ({cause}). Try again; without passages no answer is given.",
             metadata={"index": index, "cause": cause},
+        )
+
+
+class TokenMissing(Unauthenticated):
+    """The call carries no token."""
+
+    reason = "TOKEN_MISSING"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The call carries no token. Send `authorization: Bearer TOKEN` with a ServiceAccount token that was made "
+            "for the router's audience."
+        )
+
+
+class TokenRefused(Unauthenticated):
+    """The token is not good here."""
+
+    reason = "TOKEN_REFUSED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The token is not good here: it has expired, or was made for another audience. Have a new one made, as by "
+            "`kubectl create token NAME --audience AUDIENCE`."
+        )
+
+
+class ModelForbidden(Forbidden):
+    """The caller may not use the model."""
+
+    reason = "MODEL_FORBIDDEN"
+
+    def __init__(self, model: str, caller: str) -> None:
+        super().__init__(
+            f"'{caller}' may not use the model '{model}'. Bind it to a role with the verb `use` on modeldeployments in "
+            "the model's namespace, such as touchstone-model-user.",
+            metadata={"model": model, "caller": caller},
+        )
+
+
+class AuthorityUnavailable(Unavailable):
+    """It cannot be told who calls or what they may do; nobody is let in on a guess."""
+
+    reason = "AUTHORITY_UNAVAILABLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The API server could not be asked about the caller ({cause}). Try again.", metadata={"cause": cause}
         )
 
 

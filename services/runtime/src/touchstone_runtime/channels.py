@@ -1,6 +1,7 @@
 """Channels to other services: retries, keepalive, the trace and the request id passed on."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -21,13 +22,15 @@ _RETRY_POLICY = {
 }
 
 
-def connect(address: str, *, retry: bool = True) -> grpc.aio.Channel:
+def connect(address: str, *, retry: bool = True, token_file: Path | None = None) -> grpc.aio.Channel:
     """Open a channel; it connects at the first call and again after failures.
 
     Args:
         address: `HOST:PORT`; several addresses of one name are used in turn.
         retry: Whether calls that were refused as UNAVAILABLE before any answer are tried again, up to four times.
+        token_file: Holds the bearer token that is sent with each call; read anew, since Kubernetes renews it.
     """
+    kinds = (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)
     service_config: dict[str, Any] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if retry:
         service_config["methodConfig"] = [{"name": [{}], "retryPolicy": _RETRY_POLICY}]
@@ -46,7 +49,7 @@ def connect(address: str, *, retry: bool = True) -> grpc.aio.Channel:
             ("grpc.max_reconnect_backoff_ms", 5_000),
             ("grpc.use_local_subchannel_pool", 1),
         ],
-        interceptors=[_UnaryUnary(), _UnaryStream(), _StreamUnary(), _StreamStream()],
+        interceptors=[kind(token_file) for kind in kinds],
     )
 
 
@@ -66,10 +69,22 @@ def remaining_seconds(
     return min(at_most, remaining - margin)
 
 
-def _forwarded(details: Any) -> Any:
-    """Add the trace context and the request id to the metadata of an outbound call."""
+class _Forwarding:
+    """Adds the trace context, the request id and a token to the metadata of outbound calls."""
+
+    def __init__(self, token_file: Path | None) -> None:
+        self._token_file = token_file
+
+    def forwarded(self, details: Any) -> Any:
+        """Return the details of a call with what is added."""
+        return _forwarded(details, "" if self._token_file is None else self._token_file.read_text().strip())
+
+
+def _forwarded(details: Any, token: str) -> Any:
     carrier: dict[str, str] = {}
     propagate.inject(carrier)
+    if token:
+        carrier["authorization"] = f"Bearer {token}"
     if request_id := context.request_id.get():
         carrier[context.REQUEST_ID_HEADER] = request_id
     present = tuple(details.metadata or ())
@@ -84,24 +99,24 @@ def _forwarded(details: Any) -> Any:
     )
 
 
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
+class _UnaryUnary(_Forwarding, grpc.aio.UnaryUnaryClientInterceptor):
     async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(_forwarded(client_call_details), request)
+        return await continuation(self.forwarded(client_call_details), request)
 
 
-class _UnaryStream(grpc.aio.UnaryStreamClientInterceptor):
+class _UnaryStream(_Forwarding, grpc.aio.UnaryStreamClientInterceptor):
     async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await continuation(_forwarded(client_call_details), request)
+        return await continuation(self.forwarded(client_call_details), request)
 
 
-class _StreamUnary(grpc.aio.StreamUnaryClientInterceptor):
+class _StreamUnary(_Forwarding, grpc.aio.StreamUnaryClientInterceptor):
     async def intercept_stream_unary(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return await continuation(_forwarded(client_call_details), request_iterator)
+        return await continuation(self.forwarded(client_call_details), request_iterator)
 
 
-class _StreamStream(grpc.aio.StreamStreamClientInterceptor):
+class _StreamStream(_Forwarding, grpc.aio.StreamStreamClientInterceptor):
     async def intercept_stream_stream(self, continuation: Any, client_call_details: Any, request_iterator: Any) -> Any:
-        return await continuation(_forwarded(client_call_details), request_iterator)
+        return await continuation(self.forwarded(client_call_details), request_iterator)
 
 
 __all__ = ["connect", "remaining_seconds", "translate"]

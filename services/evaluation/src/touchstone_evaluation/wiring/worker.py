@@ -67,7 +67,7 @@ def _work(settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: Ba
 async def _subjects(settings: WorkerSettings) -> GrpcSubjects:
     """Open the channels in the loop that uses them."""
     return GrpcSubjects(
-        channels.connect(settings.inference_address, retry=False),
+        channels.connect(settings.inference_address, retry=False, token_file=settings.token_file),
         channels.connect(settings.retrieval_address, retry=False),
         timeout_seconds=settings.ask_timeout_seconds,
     )

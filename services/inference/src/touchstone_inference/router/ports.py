@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from touchstone_inference.router.core.access import Caller
 from touchstone_inference.router.core.generation import (
     Closing,
     ContinuationScore,
@@ -171,4 +172,16 @@ class Cluster(Protocol):
             VersionGone: The version is too old; list again.
             ClusterUnavailable: The connection broke or was refused.
         """
+        ...
+
+
+class Authority(Protocol):
+    """Knows callers and their rights. Both methods raise AuthorityUnavailable when it cannot be asked."""
+
+    async def review(self, token: str) -> Caller | None:
+        """Return whose token it is; None for one that is not good here."""
+        ...
+
+    async def may_use(self, caller: Caller, model: str) -> bool:
+        """Tell whether a caller may use a model, `NAMESPACE/NAME`."""
         ...

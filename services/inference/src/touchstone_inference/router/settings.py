@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from touchstone_runtime.settings import setting
 from touchstone_runtime.telemetry import LogFormat
@@ -19,6 +20,11 @@ class RouterSettings:
     """As kubectl. Unset: the pod's service account, else the home folder's."""
     static_view: Path | None = None
     """A JSON list of Kubernetes objects to serve from, in place of a cluster: for benches and trials."""
+    auth: Literal["ServiceAccountToken", "None"] = setting(example="ServiceAccountToken")
+    """Who may call: ServiceAccountToken asks the API server about each caller, None lets everybody in. Required: that
+    a door is open must be said."""
+    auth_audience: str = "touchstone.dev"
+    """The audience that callers' tokens must be made for."""
     watch_namespace: str = ""
     """The one namespace to watch; empty: all. One needs a Role only, all need a ClusterRole."""
     default_namespace: str = "default"

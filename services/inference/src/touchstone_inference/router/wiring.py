@@ -15,6 +15,7 @@ from touchstone_runtime import channels, process, telemetry
 from touchstone_runtime.errors import Unavailable
 from touchstone_runtime.server import GrpcServer, ServerSettings, Servicer
 
+from touchstone_inference.router.adapters.access import KubernetesAuthority
 from touchstone_inference.router.adapters.engine import GrpcEngines
 from touchstone_inference.router.adapters.external import ExternalEngines
 from touchstone_inference.router.adapters.fleet import Fleet
@@ -30,6 +31,7 @@ from touchstone_inference.router.ports import Cluster, Retrieval
 from touchstone_inference.router.service.asking import Asking
 from touchstone_inference.router.service.catalogue import Catalogue
 from touchstone_inference.router.service.generating import Generating
+from touchstone_inference.router.service.guarding import Guard, OpenGuard, TokenGuard
 from touchstone_inference.router.service.placing import Placing, RetryPolicy
 from touchstone_inference.router.service.prompting import Prompting
 from touchstone_inference.router.service.watching import Watching
@@ -111,19 +113,29 @@ async def _doors(
     generating = Generating(placing, prompting, metrics, tracing, clock=clock)
     asking = Asking(placing, prompting, metrics, clock=clock)
     catalogue = Catalogue(watching, metrics, clock=clock)
+    guard = await _guard(settings, watching, stack)
     servicer = InferenceServicer(
-        generating, asking, catalogue, clock=clock, max_deadline_seconds=settings.max_deadline_seconds
+        generating, asking, catalogue, guard, clock=clock, max_deadline_seconds=settings.max_deadline_seconds
     )
     door = OpenAiDoor(
         generating,
         asking,
         catalogue,
+        guard,
         clock=clock,
         wall_clock=time.time,
         deadline_seconds=settings.max_deadline_seconds,
         is_ready=lambda: _has_view(watching),
     )
     return servicer, door
+
+
+async def _guard(settings: RouterSettings, watching: Watching, stack: contextlib.AsyncExitStack) -> Guard:
+    if settings.auth == "None":
+        return OpenGuard()
+    api = await connect(settings.kubeconfig)
+    stack.push_async_callback(api.close)
+    return TokenGuard(watching, KubernetesAuthority(api, audience=settings.auth_audience), clock=time.monotonic)
 
 
 def _connect_engine(address: str) -> grpc.aio.Channel:

@@ -25,6 +25,7 @@ from touchstone_inference.router.core.generation import AnswerPart, Closing, Ope
 from touchstone_inference.router.service.asking import Asking
 from touchstone_inference.router.service.catalogue import Catalogue
 from touchstone_inference.router.service.generating import Generating
+from touchstone_inference.router.service.guarding import Guard
 from touchstone_inference.router.service.placing import Call
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class OpenAiDoor:
         generating: Generating,
         asking: Asking,
         catalogue: Catalogue,
+        guard: Guard,
         *,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
@@ -56,6 +58,7 @@ class OpenAiDoor:
         self._generating = generating
         self._asking = asking
         self._catalogue = catalogue
+        self._guard = guard
         self._clock = clock
         self._wall_clock = wall_clock
         self._deadline_seconds = deadline_seconds
@@ -77,6 +80,7 @@ class OpenAiDoor:
     async def chat(self, request: Request) -> Response:
         """POST /v1/chat/completions."""
         body = openai_requests.chat(await _body(request), tenant=request.headers.get(TENANT_HEADER, ""))
+        await self._guard.admit(request.headers, body.question.model)
         parts = self._generating.generate(body.question, self._call(request, body.user))
         created = int(self._wall_clock())
         if not body.is_stream:
@@ -94,6 +98,7 @@ class OpenAiDoor:
     async def embeddings(self, request: Request) -> Response:
         """POST /v1/embeddings."""
         body = openai_requests.embeddings(await _body(request))
+        await self._guard.admit(request.headers, body.model)
 
         async def answer() -> Response:
             embedded = await self._asking.embed(body.model, body.inputs, self._call(request, body.user))
@@ -107,18 +112,20 @@ class OpenAiDoor:
 
     async def models(self, request: Request) -> Response:
         """GET /v1/models: all of them, for the OpenAI API has no pages here."""
-        del request
         data, token = [], ""
         while True:
             page = self._catalogue.list_models(page_size=1000, page_token=token)
-            data += [openai_answers.model(model) for model in page.models]
+            visible = await self._guard.visible(request.headers, page.models)
+            data += [openai_answers.model(model) for model in visible]
             token = page.next_page_token
             if not token:
                 return JSONResponse({"object": "list", "data": data})
 
     async def model(self, request: Request) -> Response:
         """GET /v1/models/ID."""
-        return JSONResponse(openai_answers.model(self._catalogue.get_model(request.path_params["name"])))
+        name = request.path_params["name"]
+        await self._guard.admit(request.headers, name)
+        return JSONResponse(openai_answers.model(self._catalogue.get_model(name)))
 
     async def health(self, request: Request) -> Response:
         """GET /healthz: the process lives."""

@@ -14,6 +14,7 @@ from touchstone_inference.router.api import convert
 from touchstone_inference.router.service.asking import Asking
 from touchstone_inference.router.service.catalogue import Catalogue
 from touchstone_inference.router.service.generating import Generating
+from touchstone_inference.router.service.guarding import Guard
 from touchstone_inference.router.service.placing import Call
 
 
@@ -25,6 +26,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         generating: Generating,
         asking: Asking,
         catalogue: Catalogue,
+        guard: Guard,
         *,
         clock: Callable[[], float],
         max_deadline_seconds: float,
@@ -32,6 +34,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         self._generating = generating
         self._asking = asking
         self._catalogue = catalogue
+        self._guard = guard
         self._clock = clock
         self._max_deadline_seconds = max_deadline_seconds
 
@@ -40,6 +43,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[pb.GenerateResponse]:
         """Answer a conversation."""
         call = self._call(context)
+        await self._guard.admit(call.headers, request.model)
         async with aclosing(self._generating.generate(convert.question(request), call)) as parts:
             async for part in parts:
                 yield convert.answer_part(part)
@@ -48,7 +52,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         self, request: pb.EmbedRequest, context: "grpc.aio.ServicerContext[pb.EmbedRequest, pb.EmbedResponse]"
     ) -> pb.EmbedResponse:
         """Embed texts."""
-        embedded = await self._asking.embed(request.model, tuple(request.inputs), self._call(context))
+        call = self._call(context)
+        await self._guard.admit(call.headers, request.model)
+        embedded = await self._asking.embed(request.model, tuple(request.inputs), call)
         return pb.EmbedResponse(
             embeddings=[pb.Embedding(values=vector) for vector in embedded.embeddings.vectors],
             input_tokens=embedded.embeddings.input_tokens,
@@ -60,7 +66,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> pb.ScoreResponse:
         """Score continuations."""
         continuations = tuple(request.continuations)
-        scored = await self._asking.score(request.model, request.prompt, continuations, self._call(context))
+        call = self._call(context)
+        await self._guard.admit(call.headers, request.model)
+        scored = await self._asking.score(request.model, request.prompt, continuations, call)
         return pb.ScoreResponse(scores=convert.scores(scored.scores), revision=scored.revision)
 
     async def CountTokens(  # noqa: N802
@@ -70,7 +78,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> pb.CountTokensResponse:
         """Count the tokens of a conversation."""
         turns = convert.turns(request.messages)
-        counted = await self._asking.count_tokens(request.model, turns, self._call(context))
+        call = self._call(context)
+        await self._guard.admit(call.headers, request.model)
+        counted = await self._asking.count_tokens(request.model, turns, call)
         return pb.CountTokensResponse(token_count=counted.token_count, context_tokens=counted.context_tokens)
 
     async def ListModels(  # noqa: N802
@@ -79,16 +89,15 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         context: "grpc.aio.ServicerContext[pb.ListModelsRequest, pb.ListModelsResponse]",
     ) -> pb.ListModelsResponse:
         """List models."""
-        del context
         page = self._catalogue.list_models(page_size=request.page_size, page_token=request.page_token)
-        models = [convert.model(model) for model in page.models]
+        models = [convert.model(model) for model in await self._guard.visible(_headers(context), page.models)]
         return pb.ListModelsResponse(models=models, next_page_token=page.next_page_token)
 
     async def GetModel(  # noqa: N802
         self, request: pb.GetModelRequest, context: "grpc.aio.ServicerContext[pb.GetModelRequest, pb.GetModelResponse]"
     ) -> pb.GetModelResponse:
         """Give one model."""
-        del context
+        await self._guard.admit(_headers(context), request.model)
         return pb.GetModelResponse(model=convert.model(self._catalogue.get_model(request.model)))
 
     async def GetRevisionMetrics(  # noqa: N802
@@ -97,14 +106,14 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         context: "grpc.aio.ServicerContext[pb.GetRevisionMetricsRequest, pb.GetRevisionMetricsResponse]",
     ) -> pb.GetRevisionMetricsResponse:
         """Give the counters of a revision."""
-        del context
+        await self._guard.admit(_headers(context), request.model)
         counters = self._catalogue.revision_metrics(
             request.model, request.revision, window_seconds=request.window_seconds
         )
         return convert.metrics(counters)
 
     def _call(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Call:
-        headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        headers = _headers(context)
         arrived = self._clock()
         offered = headers.get(runtime_context.REQUEST_ID_HEADER, "")
         return Call(
@@ -114,3 +123,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
             pinned_revision=headers.get(runtime_context.REVISION_HEADER, ""),
             headers=headers,
         )
+
+
+def _headers(context: "grpc.aio.ServicerContext[Any, Any]") -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}

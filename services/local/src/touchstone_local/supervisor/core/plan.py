@@ -217,6 +217,7 @@ def _router(options: Options) -> ProcessSpec:
     environ = {
         "KUBECONFIG": str(options.kubeconfig),
         "TOUCHSTONE_LISTEN": options.addresses.router,
+        "TOUCHSTONE_AUTH": "None",
         "TOUCHSTONE_HTTP_LISTEN": options.addresses.http,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
     }
@@ -247,6 +248,7 @@ def _operator(options: Options) -> ProcessSpec:
         "TOUCHSTONE_LISTEN": options.addresses.operator,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
         "TOUCHSTONE_EVALUATION_ADDRESS": options.addresses.evaluation,
+        "TOUCHSTONE_ENGINES_SHARE_FILES": "true",
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
     }
