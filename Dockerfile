@@ -65,6 +65,8 @@ FROM ${BASE_IMAGE} AS final
 ENV PATH=/app/.venv/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp \
     PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
+# Programs that ask who runs them find somebody.
+RUN echo "touchstone:x:65532:65532:Touchstone:/tmp:/usr/sbin/nologin" >> /etc/passwd && echo "touchstone:x:65532:" >> /etc/group
 USER 65532:65532
 LABEL org.opencontainers.image.vendor="Touchstone" org.opencontainers.image.licenses="Apache-2.0"
 

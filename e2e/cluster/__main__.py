@@ -11,13 +11,14 @@ import click
 import collecting
 import components
 import configuration
-import images
 import network
 import packages
 import places
 import processes
 import removing
 from telling import Trouble, complain
+
+import images
 
 
 @click.group()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import components
 import configuration
-import images
 import places
 import yaml
 from telling import Trouble, step, until
+
+import images
 
 COREDNS_IMAGE = "docker.io/touchstone/coredns:1"
 VOLUMES = 8
@@ -58,7 +59,7 @@ def _volumes() -> list[dict[str, object]]:
                 "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
             },
             "provisioner": "kubernetes.io/no-provisioner",
-            "volumeBindingMode": "WaitForFirstConsumer",
+            "volumeBindingMode": "Immediate",
         }
     ]
     for number in range(VOLUMES):

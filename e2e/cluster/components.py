@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import images
 import places
 import processes
 from telling import Trouble, step, until
+
+import images
 
 START_SECONDS = 90.0
 

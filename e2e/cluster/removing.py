@@ -5,12 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import images
 import network
 import places
 import processes
 import psutil
 from telling import step, until
+
+import images
 
 COMPONENTS = ("kube-proxy", "kubelet", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 

@@ -5,6 +5,7 @@ Schema is not structural: references are inlined, optional-null becomes absence,
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -163,11 +164,20 @@ def bounded_key_names(schema: JsonSchema, source: JsonSchema) -> JsonSchema:
 
 
 class PlainDumper(yaml.SafeDumper):
-    """YAML without anchors: equal parts are written out."""
+    """YAML without anchors: equal parts are written out. Texts that anybody might read as numbers are quoted."""
 
     def ignore_aliases(self, data: object) -> bool:
         """Never refer back."""
         return True
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    # PyYAML takes 2e-4 for a text, as YAML 1.1 has it; Kubernetes reads YAML 1.2, where it is a number.
+    style = "'" if re.fullmatch(r"[-+]?[0-9._]+([eE][-+]?[0-9]+)?", value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+PlainDumper.add_representer(str, _text)
 
 
 def render(document: dict[str, Any]) -> str:

