@@ -60,7 +60,7 @@ def create_tables(engine: Engine, metadata: MetaData) -> None:
     patience = tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
         stop=tenacity.stop_after_delay(START_SECONDS),
-        wait=tenacity.wait_exponential_jitter(initial=0.25, max=5),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.25, max=5),
         before_sleep=_tell,
         reraise=True,
     )

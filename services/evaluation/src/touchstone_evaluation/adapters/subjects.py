@@ -104,7 +104,7 @@ def _check_revision(subject: Subject, answered: str) -> None:
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
     retrying = tenacity.AsyncRetrying(
         stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
-        wait=tenacity.wait_exponential_jitter(initial=0.25, max=LONGEST_PAUSE_SECONDS),
+        wait=tenacity.wait_exponential_jitter(multiplier=0.25, max=LONGEST_PAUSE_SECONDS),
         retry=tenacity.retry_if_exception(_is_passing),
         reraise=True,
     )
