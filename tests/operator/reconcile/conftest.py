@@ -307,7 +307,7 @@ class World:
             if kind in reconcilers:
                 try:
                     await reconcilers[kind].reconcile(Key(kind, namespace, name))
-                except (Killed, errors.StaleObject):
+                except (Killed, errors.StaleObject, errors.PeerUnavailable):
                     reconcilers = self._reconcilers()
                 self._note()
         if self.has_kubelet:
