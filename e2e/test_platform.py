@@ -82,7 +82,7 @@ def failures(file: Path) -> tuple[int, list[Any]]:
     return len(answers), [answer for answer in answers if answer["error"]]
 
 
-def test_helm_test_finds_the_platform_well(release: Any) -> None:
+async def test_helm_test_finds_the_platform_well(release: Any) -> None:
     release.helm("test", "touchstone", "-n", "touchstone", "--timeout", "2m")
 
 
@@ -226,7 +226,7 @@ async def test_a_rollout_survives_the_loss_of_operators_workers_and_broker(
     assert newest["status"]["progress"]["itemsDone"] == newest["status"]["progress"]["itemsTotal"]
 
 
-def test_a_quota_that_is_too_small_is_told_by_a_condition(kubernetes: Any, release: Any, example: Path) -> None:
+async def test_a_quota_that_is_too_small_is_told_by_a_condition(kubernetes: Any, release: Any, example: Path) -> None:
     kubernetes.kubectl("create", "namespace", "small", code=None)
     kubernetes.apply(
         {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}},

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from touchstone_operator.api import KINDS
-from touchstone_operator.api.common import GROUP, VERSION, Resource, rules
+from touchstone_operator.api.common import DEFINITIONS_VERSION, GROUP, VERSION, Resource, rules
+from touchstone_operator.objects import ANNOTATION_VERSION
 
 JsonSchema = dict[str, Any]
 
@@ -60,7 +61,7 @@ def definition(kind: type[Resource]) -> dict[str, Any]:
         "kind": "CustomResourceDefinition",
         "metadata": {
             "name": f"{kind.plural}.{GROUP}",
-            "annotations": {"helm.sh/resource-policy": "keep"},
+            "annotations": {"helm.sh/resource-policy": "keep", ANNOTATION_VERSION: str(DEFINITIONS_VERSION)},
             "labels": {"app.kubernetes.io/part-of": "touchstone"},
         },
         "spec": {

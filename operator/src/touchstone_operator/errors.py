@@ -11,6 +11,7 @@ DomainError (touchstone_runtime.errors)
 ├── BuildNotFound       NOT_FOUND    the retrieval service does not know a build
 ├── PeerUnavailable     UNAVAILABLE  a gRPC peer did not answer
 ├── PeerRefused         INVALID      a gRPC peer refuses a request
+├── DefinitionsOutdated FAILED_PRECONDITION  the installed kinds are older than this operator
 └── LeaseLost           UNAVAILABLE  another replica holds the lease
 """
 
@@ -37,6 +38,19 @@ class ClusterForbidden(errors.Forbidden):
         super().__init__(
             f"The API server forbids {request}: {cause}. Grant it to the operator's service account.",
             metadata={"request": request},
+        )
+
+
+class DefinitionsOutdated(errors.FailedPrecondition):
+    """The installed kinds are older than this operator."""
+
+    reason = "DEFINITIONS_OUTDATED"
+
+    def __init__(self, name: str, installed: int, needed: int) -> None:
+        super().__init__(
+            f"The CustomResourceDefinition {name} is of version {installed}; this operator needs {needed}. Upgrade the "
+            "chart touchstone-crds, then start the operator again.",
+            metadata={"definition": name, "installed": str(installed), "needed": str(needed)},
         )
 
 

@@ -33,6 +33,7 @@ ANNOTATION_CAUSE = f"{GROUP}/cause"
 ANNOTATION_FORCE_SYNC = f"{GROUP}/force-sync"
 ANNOTATION_ABORT = f"{GROUP}/abort-rollout"
 ANNOTATION_PROMOTE = f"{GROUP}/promote"
+ANNOTATION_VERSION = f"{GROUP}/definitions-version"
 ANNOTATION_TRACEPARENT = f"{GROUP}/traceparent"
 
 
@@ -59,6 +60,9 @@ CONFIG_MAP = Kind(api_version="v1", name="ConfigMap", plural="configmaps")
 SECRET = Kind(api_version="v1", name="Secret", plural="secrets")
 EVENT = Kind(api_version="v1", name="Event", plural="events")
 DEPLOYMENT = Kind(api_version="apps/v1", name="Deployment", plural="deployments")
+DEFINITION = Kind(
+    api_version="apiextensions.k8s.io/v1", name="CustomResourceDefinition", plural="customresourcedefinitions"
+)
 LEASE = Kind(api_version="coordination.k8s.io/v1", name="Lease", plural="leases")
 
 KINDS: Mapping[str, Kind] = {

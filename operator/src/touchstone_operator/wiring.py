@@ -14,7 +14,7 @@ from touchstone_operator.adapters.artefacts import ModelDigests
 from touchstone_operator.adapters.evaluation import EvaluationClient
 from touchstone_operator.adapters.inference import TrafficClient
 from touchstone_operator.adapters.retrieval import RetrievalClient
-from touchstone_operator.edge import health, watching
+from touchstone_operator.edge import definitions, health, watching
 from touchstone_operator.edge.lease import Lease
 from touchstone_operator.edge.queue import WorkQueue
 from touchstone_operator.objects import Key
@@ -50,6 +50,7 @@ async def run(settings: OperatorSettings) -> None:
         outside, models = await _outside(settings, cluster, stack)
         stack.push_async_callback(models.close)
         await stack.enter_async_context(health.serve(settings.listen, queue.oldest_wait_seconds))
+        await definitions.wait(cluster)
         await _until_stopped(settings, queue, lease, reconcilers(settings, outside))
 
 

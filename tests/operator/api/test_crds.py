@@ -1,5 +1,6 @@
 """The CRDs: structural, bounded, small, and the same as the committed files."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from touchstone_operator import crds
 from touchstone_operator.api import KINDS
+from touchstone_operator.api.common import DEFINITIONS_VERSION
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "charts" / "touchstone-crds" / "templates"
@@ -90,3 +92,15 @@ def test_texts_that_look_like_numbers_are_texts_in_every_yaml() -> None:
     assert "- '0.25'" in written
     assert "- '-1e3'" in written
     assert "- v1" in written
+
+
+DIGESTS = {1: "c84a69b525924246096919a2e0ea2cab83a944194213e54e16f5eae61be0e271"}
+"""The digest of the definitions of each version."""
+
+
+def test_changed_definitions_have_a_new_version() -> None:
+    """The operator refuses definitions of an older version than its own; so every change needs one."""
+    written = "".join(crds.render(document) for document in crds.documents())
+    assert hashlib.sha256(written.encode()).hexdigest() == DIGESTS[DEFINITIONS_VERSION], (
+        "the definitions changed: raise DEFINITIONS_VERSION if they were released, and note the digest here"
+    )

@@ -11,6 +11,8 @@ from pydantic.alias_generators import to_camel
 
 GROUP = "touchstone.dev"
 VERSION = "v1alpha1"
+DEFINITIONS_VERSION = 1
+"""Counts changes of the CustomResourceDefinitions; an operator refuses older ones than its own."""
 API_VERSION = f"{GROUP}/{VERSION}"
 
 CelRule = tuple[str, str]

@@ -65,6 +65,8 @@ def settings() -> kopf.OperatorSettings:
     found.persistence.finalizer = "operator.touchstone.dev/kopf"
     found.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix="operator.touchstone.dev")
     found.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix="operator.touchstone.dev")
+    # Our kinds were found before Kopf starts; it need not watch for new ones, nor be allowed to.
+    found.scanning.disabled = True
     found.watching.server_timeout = 240
     found.watching.client_timeout = 300
     found.networking.request_timeout = 30
