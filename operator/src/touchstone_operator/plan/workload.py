@@ -86,6 +86,9 @@ def _pod_template(
 ) -> JsonObject:
     wanted = bundle.role(deployment.spec).pod_template or PodTemplate()
     spec: JsonObject = {
+        # An engine asks nothing of the API server.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [_container(deployment, manifest, platform)],

@@ -15,6 +15,7 @@ Engine
 ├── Unavailable         EngineBroke
 ├── Exhausted           QueueFull
 ├── Invalid             PromptOverContext, EngineUnsupported, RequestRefused
+├── FailedPrecondition  EngineLibraryMissing
 └── Unimplemented       EngineCannot
 """
 
@@ -283,6 +284,18 @@ class EngineUnsupported(Invalid):
     def __init__(self, engine_type: str) -> None:
         description = f"is '{engine_type}'; this process runs LlamaCpp and Scripted"
         super().__init__([Violation("spec.engine.type", description)], metadata={"engine_type": engine_type})
+
+
+class EngineLibraryMissing(FailedPrecondition):
+    """The library that runs the model cannot be loaded in this image."""
+
+    reason = "ENGINE_LIBRARY_MISSING"
+
+    def __init__(self, library: str, cause: str) -> None:
+        super().__init__(
+            f"The library {library} cannot be loaded: {cause}. Use an image that holds it, such as touchstone-engine.",
+            metadata={"library": library, "cause": cause},
+        )
 
 
 class RequestRefused(Invalid):

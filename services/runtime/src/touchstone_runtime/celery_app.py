@@ -4,8 +4,12 @@ Messages are acknowledged late, prefetched one at a time, in JSON; results are i
 when processes are killed; that is harmless, since servers send every overdue job again (`jobs.Dispatcher`).
 """
 
+import contextlib
+import logging
+import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from celery import Celery, signals
@@ -15,7 +19,12 @@ from opentelemetry import propagate
 from touchstone_runtime.errors import Unavailable
 from touchstone_runtime.jobs import JobStore, Work, run_job
 
+LEAVE_SECONDS = 5.0
+"""How long Celery may take to end once no job is at work."""
+
 _TRACE_HEADER = "touchstone_trace"
+
+logger = logging.getLogger(__name__)
 
 
 class BrokerUnavailable(Unavailable):
@@ -78,6 +87,8 @@ class Worker:
         self._app = app
         self._store = store
         self._stopping = threading.Event()
+        self._at_work = 0
+        self._rest = threading.Condition()
 
     def register(self, task_name: str, work: Work, **options: Any) -> None:
         """Say what the jobs of a kind do.
@@ -91,13 +102,15 @@ class Worker:
         @self._app.task(name=task_name, bind=True)  # type: ignore[untyped-decorator] # Celery has no annotations
         def run(task: Any, job_id: str) -> None:
             carrier = getattr(task.request, _TRACE_HEADER, None) or (task.request.headers or {}).get(_TRACE_HEADER, {})
-            run_job(self._store(), job_id, work, carrier=carrier, stopping=self._stopping, **options)
+            with self._working():
+                run_job(self._store(), job_id, work, carrier=carrier, stopping=self._stopping, **options)
 
     def run(self, *, concurrency: int = 1) -> None:
         """Work until SIGTERM. What is being worked on then stops at its next report and goes on elsewhere."""
 
         def stop(**_: object) -> None:
             self._stopping.set()
+            threading.Thread(target=self._leave, name="leave", daemon=True).start()
 
         signals.worker_shutting_down.connect(stop)
         try:
@@ -112,3 +125,25 @@ class Worker:
             ).start()
         finally:
             signals.worker_shutting_down.disconnect(stop)
+
+    @contextlib.contextmanager
+    def _working(self) -> Iterator[None]:
+        with self._rest:
+            self._at_work += 1
+        try:
+            yield
+        finally:
+            with self._rest:
+                self._at_work -= 1
+                self._rest.notify_all()
+
+    def _leave(self) -> None:
+        """End the process if Celery does not: while the broker is away it waits for that, with nothing left to do.
+
+        Nothing is lost by it: no job is at work, and what was not acknowledged is in the record.
+        """
+        with self._rest:
+            self._rest.wait_for(lambda: self._at_work == 0)
+        time.sleep(LEAVE_SECONDS)
+        logger.warning("the broker is away; leaving without it")
+        os._exit(0)

@@ -85,7 +85,10 @@ class LlamaCpp:
             pass
 
     def _load(self, key: str) -> Any:
-        import xllamacpp  # noqa: PLC0415 - its OpenMP reads the environment when it is loaded
+        try:
+            import xllamacpp  # noqa: PLC0415 - its OpenMP reads the environment when it is loaded
+        except ImportError as error:
+            raise errors.EngineLibraryMissing("xllamacpp", str(error)) from error
 
         parameters = xllamacpp.CommonParams()
         parameters.model.path = str(self._path)

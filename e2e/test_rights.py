@@ -1,0 +1,63 @@
+"""The operator's rights against what it did: the audit log of the tests before these."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+AUDIT = Path("/var/lib/touchstone-e2e/logs/audit.jsonl")
+OPERATOR = "system:serviceaccount:touchstone:touchstone-operator"
+NEVER_SEEN = {
+    ("use", "modeldeployments"),
+    ("update", "modeldeployments/finalizers"),
+    ("update", "ragindexes/finalizers"),
+}
+"""Rights that are looked at but make no request: the router's question about a caller, and that of an admission plug-in
+which not every cluster has, whether an owner may hold its deletion."""
+
+
+class Right(NamedTuple):
+    verb: str
+    resource: str
+
+
+@pytest.fixture(scope="module")
+def events() -> list[dict[str, Any]]:
+    """What the operator asked of the API server."""
+    if not AUDIT.exists():
+        pytest.skip("needs the audit log of the cluster of `make cluster`")
+    logged = (json.loads(line) for line in AUDIT.read_text().splitlines())
+    return [event for event in logged if event["user"]["username"] == OPERATOR and event.get("objectRef")]
+
+
+def right(event: dict[str, Any]) -> Right:
+    reference = event["objectRef"]
+    subresource = f"/{reference['subresource']}" if reference.get("subresource") else ""
+    return Right(event["verb"], reference["resource"] + subresource)
+
+
+def granted(kubernetes: Any) -> set[Right]:
+    """Read what the charts grant the operator."""
+    roles = [
+        kubernetes.get("clusterrole", "touchstone:touchstone-operator"),
+        kubernetes.get("clusterrole", "touchstone:touchstone-operator-definitions"),
+        kubernetes.get("role", "touchstone-operator-lease", "-n", "touchstone"),
+    ]
+    return {
+        Right(verb, resource)
+        for role in roles
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_operator_was_refused_nothing(events: list[dict[str, Any]]) -> None:
+    refused = {right(event) for event in events if event.get("responseStatus", {}).get("code") == 403}
+    assert refused == set()
+
+
+def test_the_operator_holds_no_right_that_it_never_used(kubernetes: Any, events: list[dict[str, Any]]) -> None:
+    unused = granted(kubernetes) - {right(event) for event in events} - {Right(*each) for each in NEVER_SEEN}
+    assert unused == set()
