@@ -171,7 +171,9 @@ async def test_an_engine_that_dies_mid_answer_is_told_clearly_and_the_next_answe
     request = pb.GenerateRequest(
         model=MODEL,
         messages=[pb.Message(role=pb.ROLE_USER, content="Tell a long story of gold and base metal.")],
-        sampling=pb.Sampling(max_output_tokens=512, temperature=1.0),
+        sampling=pb.Sampling(max_output_tokens=600),
+        # The grammar keeps it talking.
+        json_schema=json.dumps({"type": "array", "items": {"type": "integer"}, "minItems": 200}),
     )
 
     async def listen() -> None:
