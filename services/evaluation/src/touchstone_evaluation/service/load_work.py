@@ -4,12 +4,13 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from touchstone_evaluation.core import planning
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
-from touchstone_evaluation.core.scores import Asking, Score
+from touchstone_evaluation.core.scores import Asking
 from touchstone_evaluation.core.spec import Side, Suite
 from touchstone_evaluation.core.task import LoadShape
 from touchstone_evaluation.ports import Runs
@@ -25,6 +26,17 @@ class _Block:
     """The numbers of its requests."""
     seconds: float
     """Ends after this time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What every block asks, and when none should go on."""
+
+    run: Run
+    suite: Suite
+    items: Sequence[Item]
+    scored: AbstractSet[Asking]
+    should_stop: Callable[[], Awaitable[bool]]
 
 
 class Loading:
@@ -53,31 +65,34 @@ class Loading:
             should_stop: Asked after each request.
         """
         scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name)
+        asked = _Asked(run=run, suite=suite, items=items, scored=scored, should_stop=should_stop)
         for block in _blocks(load, run.spec.sides):
-            ends_at = self._monotonic() + block.seconds
-            stopped = asyncio.Event()
-
-            async def client(block: _Block = block, ends_at: float = ends_at, stopped: asyncio.Event = stopped) -> None:
-                for number in block.numbers:
-                    item = items[number % len(items)]
-                    asking = Asking(suite.name, item.digest, block.side, number)
-                    if asking in scored:
-                        continue
-                    await self._record(run, await self._asker.score(run, suite, item, asking, is_load=True))
-                    if stopped.is_set() or self._monotonic() >= ends_at:
-                        return
-                    if await should_stop():
-                        stopped.set()
-                        return
-
-            async with asyncio.TaskGroup() as clients:
-                for _ in range(load.concurrency):
-                    clients.create_task(client())
-            if stopped.is_set():
+            if not await self._put_on_block(block, asked, load.concurrency):
                 return
 
-    async def _record(self, run: Run, score: Score) -> None:
-        await asyncio.to_thread(self._runs.record, run.dispatch_id, [score])
+    async def _put_on_block(self, block: _Block, asked: _Asked, concurrency: int) -> bool:
+        """Ask until the block ends; tell whether the next one should begin."""
+        ends_at = self._monotonic() + block.seconds
+        stopped = asyncio.Event()
+
+        async def client() -> None:
+            for number in block.numbers:
+                item = asked.items[number % len(asked.items)]
+                asking = Asking(asked.suite.name, item.digest, block.side, number)
+                if asking in asked.scored:
+                    continue
+                score = await self._asker.score(asked.run, asked.suite, item, asking, is_load=True)
+                await asyncio.to_thread(self._runs.record, asked.run.dispatch_id, [score])
+                if stopped.is_set() or self._monotonic() >= ends_at:
+                    return
+                if await asked.should_stop():
+                    stopped.set()
+                    return
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(concurrency):
+                clients.create_task(client())
+        return not stopped.is_set()
 
 
 def _blocks(load: LoadShape, sides: Sequence[Side]) -> Iterator[_Block]:
