@@ -92,11 +92,10 @@ class Release:
         assert not ended.returncode, f"helm {' '.join(arguments)}: {ended.stdout}{ended.stderr}"
         return ended.stdout
 
-    def install(self, *settings: str) -> None:
+    def install(self, *settings: str, kinds: Path = ROOT / "charts/touchstone-crds") -> None:
         """Install the platform, or upgrade it, and wait until it is ready."""
         # Ownership is taken of kinds that came by kubectl before.
-        kinds = str(ROOT / "charts/touchstone-crds")
-        self.helm("upgrade", "--install", "touchstone-crds", kinds, "-n", NAMESPACE, "--take-ownership")
+        self.helm("upgrade", "--install", "touchstone-crds", str(kinds), "-n", NAMESPACE, "--take-ownership")
         values = self._values()
         options = [f"--set={name}={value}" for name, value in values.items()] + [f"--set={each}" for each in settings]
         chart = ROOT / "charts/touchstone"

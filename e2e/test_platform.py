@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +15,7 @@ from typing import Any
 import grpc
 import pytest
 import pytest_asyncio
+import yaml
 from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 from touchstone_local import fields
@@ -22,6 +26,8 @@ from touchstone_runtime import channels
 pytestmark = [pytest.mark.timeout(1500), pytest.mark.asyncio(loop_scope="module")]
 
 MODEL = "default/support-assistant"
+ROOT = Path(__file__).parents[1]
+OWN_CLUSTER = Path("/var/lib/touchstone-e2e")
 CLIENT = Path(__file__).with_name("streaming_client.py")
 
 
@@ -134,17 +140,33 @@ async def test_a_token_for_another_audience_or_without_rights_is_refused(
         assert caught.value.code() is code
 
 
+def with_a_new_field(folder: Path) -> Path:
+    """Write the chart of the kinds as its next version might be: a ModelDeployment may carry a note."""
+    shutil.copytree(ROOT / "charts/touchstone-crds", folder)
+    path = folder / "templates/modeldeployments.yaml"
+    definition = yaml.safe_load(path.read_text())
+    version = definition["spec"]["versions"][0]
+    fields = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    fields["note"] = {"type": "string", "maxLength": 64}
+    path.write_text(yaml.safe_dump(definition, sort_keys=False))
+    return folder
+
+
 async def test_an_upgrade_and_a_rollback_fail_no_request(
     kubernetes: Any, release: Any, caller: Path, seen: dict[str, Seen], tmp_path: Path
 ) -> None:
     with streaming(kubernetes, caller, tmp_path) as file:
-        # Another value and new pods of everything: what a new image does.
+        # Kinds with a new optional field, another value, and new pods of everything: what a new image does.
         await asyncio.to_thread(
             release.install,
             "router.maxConcurrentRequests=128",
             "router.podAnnotations.upgrade=one",
             "operator.podAnnotations.upgrade=one",
+            kinds=with_a_new_field(tmp_path / "kinds"),
         )
+        noted = {"spec": {"note": "known to the new kinds"}}
+        deployment = ("modeldeployment", "support-assistant", "-n", "default")
+        kubernetes.kubectl("patch", *deployment, "--type=merge", "-p", json.dumps(noted), "--dry-run=server")
         upgraded = failures(file)[0]
         await asyncio.to_thread(release.helm, "rollback", "touchstone", "-n", "touchstone", "--wait", "--timeout", "5m")
     count, failed = failures(file)
@@ -162,6 +184,20 @@ async def test_a_router_that_is_rolled_under_load_fails_no_request(
     count, failed = failures(file)
     assert count > 10
     assert failed == []
+
+
+@pytest.mark.skipif(not OWN_CLUSTER.exists(), reason="needs the node of `make cluster`")
+async def test_a_kubelet_that_dies_stops_no_traffic(
+    kubernetes: Any, caller: Path, seen: dict[str, Seen], tmp_path: Path
+) -> None:
+    with streaming(kubernetes, caller, tmp_path) as file:
+        pid = json.loads((OWN_CLUSTER / "processes/kubelet.json").read_text())["pid"]
+        os.kill(pid, signal.SIGKILL)
+        before = failures(file)[0]
+        kubernetes.until(lambda: failures(file)[0] > before + 5, "answers without a kubelet")
+        await asyncio.to_thread(subprocess.run, [sys.executable, str(ROOT / "e2e/cluster"), "up"], check=True)
+        kubernetes.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    assert failures(file)[1] == []
 
 
 async def test_an_engine_that_dies_mid_answer_is_told_clearly_and_the_next_answer_comes(

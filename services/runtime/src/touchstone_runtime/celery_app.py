@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -87,6 +86,7 @@ class Worker:
         self._app = app
         self._store = store
         self._stopping = threading.Event()
+        self._ended = threading.Event()
         self._at_work = 0
         self._rest = threading.Condition()
 
@@ -124,6 +124,7 @@ class Worker:
                 quiet=True,
             ).start()
         finally:
+            self._ended.set()
             signals.worker_shutting_down.disconnect(stop)
 
     @contextlib.contextmanager
@@ -144,6 +145,7 @@ class Worker:
         """
         with self._rest:
             self._rest.wait_for(lambda: self._at_work == 0)
-        time.sleep(LEAVE_SECONDS)
+        if self._ended.wait(LEAVE_SECONDS):
+            return
         logger.warning("the broker is away; leaving without it")
         os._exit(0)
