@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from touchstone_runtime import databases
 
 from touchstone_evaluation import errors
 from touchstone_evaluation.adapters import documents
@@ -31,6 +32,7 @@ class RunDatabase:
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._reading = databases.reading(engine)
         self._now = now
 
     def create(self, dispatch_id: str, spec: RunSpec) -> Run:
@@ -52,7 +54,7 @@ class RunDatabase:
 
     def get(self, dispatch_id: str) -> Run:
         """Read a run."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return _run(_found(session, dispatch_id))
 
     def unfinished(self) -> list[str]:
@@ -62,7 +64,7 @@ class RunDatabase:
             .where(RunRow.state.not_in(_FINAL))
             .order_by(RunRow.created_at, RunRow.dispatch_id)
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return list(session.scalars(query))
 
     def plan(self, dispatch_id: str, plan: Plan) -> None:
@@ -116,12 +118,12 @@ class RunDatabase:
 
     def at_work(self, dispatch_id: str) -> list[Shard]:
         """List the shards that were started and have not ended."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return [_shard(row) for row in session.scalars(_shards(dispatch_id).where(ShardRow.state == STARTED))]
 
     def shard(self, dispatch_id: str, number: int) -> Shard:
         """Read a shard."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return _shard(session.get_one(ShardRow, (dispatch_id, number)))
 
     def end_shard(self, dispatch_id: str, number: int) -> None:
@@ -132,7 +134,7 @@ class RunDatabase:
     def is_worked_off(self, dispatch_id: str) -> bool:
         """Tell whether the run is planned and all its shards have ended."""
         count = select(func.count()).where(ShardRow.dispatch_id == dispatch_id, ShardRow.state != ENDED)
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             is_planned = _found(session, dispatch_id).state == RunState.RUNNING
             return is_planned and session.scalar(count) == 0
 
@@ -141,7 +143,7 @@ class RunDatabase:
         query = select(ItemRow).where(
             ItemRow.dispatch_id == dispatch_id, ItemRow.suite == suite, ItemRow.digest.in_(digests)
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             found = {row.digest: documents.read(row.item, Item) for row in session.scalars(query)}
         return [found[digest] for digest in digests]
 
@@ -150,7 +152,7 @@ class RunDatabase:
         query = select(ScoreRow.item, ScoreRow.side, ScoreRow.repeat).where(
             ScoreRow.dispatch_id == dispatch_id, ScoreRow.suite == suite
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return {
                 Asking(suite, ItemDigest(item), Side(side), repeat) for item, side, repeat in session.execute(query)
             }
@@ -190,7 +192,7 @@ class RunDatabase:
             .where(ScoreRow.dispatch_id == dispatch_id)
             .order_by(ScoreRow.suite, ItemRow.place, ScoreRow.repeat, ScoreRow.side.desc())
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return [_score(row) for row in session.scalars(query)]
 
     def stop(self, dispatch_id: str, why: str) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from touchstone_runtime import databases
 
 from touchstone_evaluation.adapters import documents
 from touchstone_evaluation.adapters.tables import PredictionRow
@@ -18,11 +19,12 @@ class PredictionDatabase:
 
     def __init__(self, engine: Engine, *, now: Callable[[], datetime]) -> None:
         self._engine = engine
+        self._reading = databases.reading(engine)
         self._now = now
 
     def find(self, key: PredictionKey) -> Outcome | None:
         """Return an answer, or None."""
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             row = session.get(PredictionRow, tuple(key))
             return documents.read(row.outcome, Outcome) if row else None
 

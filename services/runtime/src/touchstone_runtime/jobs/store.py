@@ -31,6 +31,7 @@ class JobStore:
         lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self._engine = databases.connect(database) if isinstance(database, str) else database
+        self._reading = databases.reading(self._engine)
         self._now = now
         self._lease = timedelta(seconds=lease_seconds)
         databases.create_tables(self._engine, Base.metadata)
@@ -68,8 +69,8 @@ class JobStore:
         Raises:
             JobNotFound: No job has this id.
         """
-        with Session(self._engine) as session, session.begin():
-            return _job(_found(session, job_id))
+        with Session(self._reading) as session, session.begin():
+            return _job(_found(session, job_id, lock=False))
 
     def claim(self, job_id: str, worker: str) -> Claim | None:
         """Claim a job for a lease; None when it is finished, or somebody else's lease has not run out.
@@ -172,7 +173,7 @@ class JobStore:
             .where(JobRow.claimable_at <= self._naive())
             .order_by(JobRow.created_at, JobRow.id)
         )
-        with Session(self._engine) as session, session.begin():
+        with Session(self._reading) as session, session.begin():
             return [_job(row) for row in session.scalars(query)]
 
     def _naive(self) -> datetime:
@@ -180,8 +181,8 @@ class JobStore:
         return self._now().astimezone(UTC).replace(tzinfo=None)
 
 
-def _found(session: Session, job_id: str) -> JobRow:
-    row = session.get(JobRow, job_id, with_for_update=True)
+def _found(session: Session, job_id: str, *, lock: bool = True) -> JobRow:
+    row = session.get(JobRow, job_id, with_for_update=lock or None)
     if row is None:
         raise JobNotFound(job_id)
     return row
