@@ -90,6 +90,10 @@ COPY --from=build-engine /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
 
 FROM final AS retrieval
+USER root
+# Sources may be git repositories.
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+USER 65532:65532
 LABEL org.opencontainers.image.title="touchstone-retrieval" org.opencontainers.image.description="Retrieval: server and worker."
 COPY --from=build-retrieval /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_retrieval"]
