@@ -8,16 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from qdrant_client import QdrantClient
 from touchstone_retrieval.adapters import splitting
 from touchstone_retrieval.adapters.bm25 import EdgeBm25
 from touchstone_retrieval.adapters.catalogue import SqlCatalogue
 from touchstone_retrieval.adapters.edge_store import EdgeStore
 from touchstone_retrieval.adapters.parsing import FileParser
+from touchstone_retrieval.adapters.qdrant_store import QdrantStore
 from touchstone_retrieval.adapters.sources import SourceFetcher
 from touchstone_retrieval.adapters.vector_cache import SqliteVectorCache
 from touchstone_retrieval.adapters.workplaces import FolderWorkplaces
 from touchstone_retrieval.core.spec import Chunking, Embedding, IndexSpec, Source, SparseEncoding
-from touchstone_retrieval.ports import Splitter, Vectors
+from touchstone_retrieval.ports import Splitter, Store, Vectors
 from touchstone_retrieval.service.indexes import Indexes
 from touchstone_retrieval.service.pipeline import Pipeline
 from touchstone_retrieval.service.readers import Readers
@@ -82,7 +84,7 @@ class Bench:
     """All of retrieval in one process, with a fake encoder and everything else real."""
 
     root: Path
-    store: EdgeStore
+    store: Store
     catalogue: SqlCatalogue
     embedders: WordEmbedders
     pipeline: Pipeline
@@ -95,10 +97,17 @@ class Bench:
         return self
 
 
+@pytest.fixture(params=["edge", "qdrant"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """The embedded store, and the remote one over the client's own implementation of a server, in memory."""
+    if request.param == "edge":
+        return EdgeStore(tmp_path / "indexes")
+    return QdrantStore(QdrantClient(":memory:"), quantized=False)
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, store: Store) -> Bench:
     root = tmp_path / "indexes"
-    store = EdgeStore(root)
     catalogue = SqlCatalogue(databases.connect(f"sqlite:///{tmp_path}/retrieval.sqlite"))
     embedders = WordEmbedders()
     pipeline = Pipeline(
