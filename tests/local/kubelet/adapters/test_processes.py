@@ -9,11 +9,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from touchstone_local.kubelet.adapters.processes import LocalProcesses
+from touchstone_local.kubelet.adapters.processes import MARK, LocalProcesses
 from touchstone_local.kubelet.adapters.records import FileRecords, log_path
 from touchstone_local.kubelet.core.launching import Launch
 from touchstone_local.kubelet.core.records import ContainerRecord, PodRecord, Run
 from touchstone_local.kubelet.errors import CannotStart
+from touchstone_local.processes import marked
 
 POD = PodRecord(
     uid="u-1",
@@ -106,6 +107,8 @@ def test_a_pid_that_was_given_to_another_process_is_not_ours(processes: LocalPro
 def test_what_was_not_recorded_is_killed_and_what_was_is_not(processes: LocalProcesses, tmp_path: Path) -> None:
     kept, stray = (processes.start(POD, "main", python("import time; time.sleep(60)")) for _ in range(2))
     heir = LocalProcesses(tmp_path)
+    # A process that was just forked has neither its session nor its variables yet.
+    wait_until(lambda: len(marked(MARK, str(tmp_path))) == 2)
     assert heir.kill_strays([kept]) == 1
     wait_until(lambda: not processes.is_running(stray))
     assert processes.is_running(kept)
