@@ -64,3 +64,9 @@ def test_what_is_wrong_in_a_statement_is_no_outage(engine: sa.Engine) -> None:
         connection.execute(sa.insert(TABLE).values(name="one"))
     with pytest.raises(sa.exc.IntegrityError), engine.begin() as connection:
         connection.execute(sa.insert(TABLE).values(name="one"))
+
+
+def test_a_client_that_is_gone_does_not_hold_locks_for_ever(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        timeout = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+    assert timeout == "1min"

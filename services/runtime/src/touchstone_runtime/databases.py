@@ -19,6 +19,18 @@ CREATION_LOCK = 7_308_604_759_612_253_026
 START_SECONDS = 120.0
 """How long a process that starts waits for its database, which may be starting too."""
 
+_PATIENCE = {
+    # Without these a client waits two minutes for a server whose address leads nowhere, …
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # … and a server keeps the locks of a client that is gone with its node for hours.
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 "
+    "-c idle_in_transaction_session_timeout=60000",
+}
+"""How long libpq and PostgreSQL wait for each other, in seconds; the session's timeout in milliseconds."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -35,11 +47,12 @@ class DatabaseUnavailable(Unavailable):
 
 def connect(database_url: str) -> Engine:
     """Connect to a database by its SQLAlchemy URL."""
-    engine = create_engine(database_url, pool_pre_ping=not database_url.startswith("sqlite"))
-    if engine.dialect.name == "sqlite":
+    if database_url.startswith("sqlite"):
+        engine = create_engine(database_url)
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     else:
+        engine = create_engine(database_url, pool_pre_ping=True, connect_args=_PATIENCE)
         event.listen(engine, "handle_error", _on_error)
     return engine
 
