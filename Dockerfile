@@ -2,7 +2,7 @@
 # The images of the platform, one target each: operator, router, engine, retrieval, evaluation, trials.
 #
 # Behind a proxy that signs with a certificate of its own, pass that as the secret `certificates`: it stays out of the images.
-ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/.venv
