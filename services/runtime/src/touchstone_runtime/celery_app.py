@@ -7,6 +7,7 @@ when processes are killed; that is harmless, since servers send every overdue jo
 import contextlib
 import logging
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,6 +21,16 @@ from touchstone_runtime.jobs import JobStore, Work, run_job
 
 LEAVE_SECONDS = 5.0
 """How long Celery may take to end once no job is at work."""
+
+_TRANSPORT = {
+    "visibility_timeout": 3600,
+    # A broker that was replaced leaves addresses that lead nowhere; the system's own patience is two minutes.
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "socket_keepalive_options": {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3},
+    "health_check_interval": 10,
+}
+"""Options of Redis and Valkey, in seconds."""
 
 _TRACE_HEADER = "touchstone_trace"
 
@@ -53,7 +64,7 @@ def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options={"visibility_timeout": 3600, "socket_keepalive": True},
+        broker_transport_options=_TRANSPORT,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
     )
     return app
