@@ -2,7 +2,10 @@ module touchstone.dev/charts/tools
 
 go 1.26.0
 
-require github.com/helm-unittest/helm-unittest v1.0.3
+require (
+	github.com/helm-unittest/helm-unittest v1.0.3
+	github.com/yannh/kubeconform v0.7.0
+)
 
 require (
 	dario.cat/mergo v1.0.2 // indirect
@@ -35,6 +38,8 @@ require (
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/google/gnostic-models v0.7.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	github.com/hashicorp/go-retryablehttp v0.7.7 // indirect
 	github.com/huandu/xstrings v1.5.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
