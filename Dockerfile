@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The images of the platform, one target each: operator, router, engine, retrieval, evaluation, trials.
 #
 # Behind a proxy that signs with a certificate of its own, pass that as the secret `certificates`: it stays out of the images.
@@ -7,7 +6,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/app/.venv
 WORKDIR /app
-COPY images/sync images/pip /usr/local/bin/
+COPY images/sync images/pip images/slim /usr/local/bin/
 # uv lives in an environment of its own, which no image carries.
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt /usr/local/bin/pip /opt/uv uv==0.13.9
 # What is locked comes before the sources: a change of code does not fetch it again.
@@ -92,7 +91,8 @@ ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
 FROM final AS retrieval
 USER root
 # Sources may be git repositories.
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends git && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc /usr/share/locale /usr/share/man
 USER 65532:65532
 LABEL org.opencontainers.image.title="touchstone-retrieval" org.opencontainers.image.description="Retrieval: server and worker."
 COPY --from=build-retrieval /app/.venv /app/.venv
