@@ -12,6 +12,7 @@ NEVER_SEEN = {
     ("use", "modeldeployments"),  # what the router asks about a caller
     ("create", "configmaps"),  # what an apply needs that creates, beside the patch that is logged
     ("create", "deployments"),
+    ("create", "networkpolicies"),
     ("update", "modeldeployments/finalizers"),  # asked by a plug-in that not every cluster has
     ("update", "ragindexes/finalizers"),
 }

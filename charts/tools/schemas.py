@@ -16,7 +16,7 @@ DOCUMENTS = {
     "1.32.13": "2335b4e7f79df85b20066164b14d8f02dd077dee7cd8c7b7fb425009c9837e85",
     "1.36.3": "dcede2063da1d7ad62ecb5af8adb6d7fabd0b52385a7fa0048afb491dac90450",
 }
-"""Versions of Kubernetes, the oldest that we install on and the one that we are tested on, with their documents' sha256."""
+"""The oldest Kubernetes that we install on, and the one that we are tested on: sha256 of their documents."""
 KINDS = "x-kubernetes-group-version-kind"
 DEFINITIONS = "_definitions.json"
 TEXT_OR_NUMBER = {"oneOf": [{"type": "string"}, {"type": "number"}]}

@@ -63,6 +63,7 @@ DEPLOYMENT = Kind(api_version="apps/v1", name="Deployment", plural="deployments"
 DEFINITION = Kind(
     api_version="apiextensions.k8s.io/v1", name="CustomResourceDefinition", plural="customresourcedefinitions"
 )
+NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", name="NetworkPolicy", plural="networkpolicies")
 LEASE = Kind(api_version="coordination.k8s.io/v1", name="Lease", plural="leases")
 
 KINDS: Mapping[str, Kind] = {
@@ -76,6 +77,7 @@ KINDS: Mapping[str, Kind] = {
         SECRET,
         EVENT,
         DEPLOYMENT,
+        NETWORK_POLICY,
         LEASE,
     )
 }

@@ -37,6 +37,8 @@ class OperatorSettings:
     """fsspec URI of the artefact store."""
     cache_dir: Path | None = None
     """Folder of downloaded artefacts. Unset: `artefacts_uri` if it is a folder, else below the home folder."""
+    network_policies: bool = False
+    """Whether engines get NetworkPolicies, which let in nobody but the router and whom `spec.access` names."""
     engines_share_files: bool = False
     """Whether engines see the operator's file system, and use its store and cache: on the embedded platform."""
     workers: int = setting(default=8, minimum=1, maximum=256)

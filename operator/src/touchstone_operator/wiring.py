@@ -89,6 +89,7 @@ def reconcilers(settings: OperatorSettings, outside: Outside) -> Mapping[str, Re
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otlp_endpoint or "",
         },
         doors=Doors(settings.inference_address, settings.openai_address),
+        namespace=settings.lease_namespace if settings.network_policies else "",
     )
     return {
         objects.MODEL_DEPLOYMENT.name: ModelDeployments(

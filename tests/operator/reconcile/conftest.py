@@ -284,6 +284,7 @@ class World:
         self.retrieval = FakeRetrieval()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
+        self.platform = Platform(environment={}, namespace="touchstone")
         self.weights: list[dict[str, int]] = []
         """Every distribution of traffic that was ever written."""
 
@@ -293,7 +294,7 @@ class World:
             now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {
-            "ModelDeployment": ModelDeployments(outside=outside, platform=Platform(environment={})),
+            "ModelDeployment": ModelDeployments(outside=outside, platform=self.platform),
             "EvalRun": EvalRuns(outside=outside),
             "RagIndex": RagIndexes(outside=outside, endpoint="retrieval:50051"),
             "FinetuneJob": FinetuneJobs(outside=outside),

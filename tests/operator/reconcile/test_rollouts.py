@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from touchstone_operator import objects
+from touchstone_operator.plan.workload import Platform
 from touchstone_operator.ports import LiveMetrics, RunRequest
 
 
@@ -215,6 +216,38 @@ async def test_what_is_not_supported_yet_is_said(world: Any, apply: Callable[...
     world.deployment()["spec"]["engine"] = {"type": "VLLM"}
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
+async def test_only_the_router_and_named_namespaces_reach_engines(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    await world.settle()
+    (policy,) = objects_of(world, "NetworkPolicy")
+    (engines,) = objects_of(world, "Deployment")
+    labels = engines["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
+    (rule,) = policy["spec"]["ingress"]
+    (router,) = rule["from"]
+    assert router["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "touchstone"}
+    assert router["podSelector"]["matchLabels"] == {"app.kubernetes.io/component": "router"}
+    world.deployment()["spec"]["access"] = {"allowedNamespaces": ["team-b"]}
+    await world.settle()
+    assert world.condition("Ready")[0] == "True"
+    (policy,) = objects_of(world, "NetworkPolicy")
+    _, others = policy["spec"]["ingress"][0]["from"]
+    assert others["namespaceSelector"]["matchExpressions"][0]["values"] == ["team-b"]
+
+
+def objects_of(world: Any, kind: str) -> list[Any]:
+    return [obj for (found, *_), obj in world.cluster.objects.items() if found == kind]
+
+
+async def test_a_bound_that_nothing_would_enforce_is_refused(world: Any, apply: Callable[..., None]) -> None:
+    world.platform = Platform(environment={})
+    apply()
+    world.deployment()["spec"]["access"] = {"allowedNamespaces": ["team-b"]}
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "NotSupportedYet")
+    assert world.names("NetworkPolicy") == []
 
 
 async def story(world: Any, apply: Callable[..., None]) -> dict[str, Any]:

@@ -302,7 +302,7 @@ class Access(ApiModel):
     """Who may call."""
 
     allowed_namespaces: Annotated[tuple[Name, ...], Field(max_length=64)] | None = None
-    """allowedNamespaces may reach the pods. Unset: the platform's own and this one."""
+    """allowedNamespaces may reach the engines themselves, past the router and what it asks for. Unset: none."""
     auth: Auth | None = None
     """auth says how callers prove who they are. Unset: by service account token."""
     quotas: Annotated[tuple[Quota, ...], keyed(64, "subject")] | None = None

@@ -42,12 +42,14 @@ class Contents:
     """The RagIndex that is referred to; None when it is missing."""
     default_image: str = ""
     """The platform's engine image."""
+    has_network_policies: bool = False
+    """Whether the platform bounds who reaches engines."""
 
 
 def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unresolved:
     """Resolve a spec and its contents into a revision's manifest."""
     spec, namespace = deployment.spec, deployment.metadata.namespace
-    refusal = unsupported(spec)
+    refusal = unsupported(spec) or _unbounded(spec, contents)
     if refusal:
         return refusal
     if isinstance(contents.model_digest, Unresolved):
@@ -83,6 +85,15 @@ def unsupported(spec: ModelDeploymentSpec) -> Unresolved | None:
         if is_asked(spec):
             return Unresolved("NotSupportedYet", f"{field} is not supported yet: {advice}.")
     return None
+
+
+def _unbounded(spec: ModelDeploymentSpec, contents: Contents) -> Unresolved | None:
+    if contents.has_network_policies or spec.access is None or spec.access.allowed_namespaces is None:
+        return None
+    message = (
+        "spec.access.allowedNamespaces: this platform writes no NetworkPolicies. Remove it, or have them switched on."
+    )
+    return Unresolved("NotSupportedYet", message)
 
 
 def role(spec: ModelDeploymentSpec) -> RoleSpec:
@@ -159,7 +170,12 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
     ("spec.serving.mode Disaggregated", lambda s: bool(s.serving and s.serving.mode != "Aggregated"), "use Aggregated"),
     ("spec.serving.aggregated.scaling", lambda s: role(s).scaling is not None, "set replicas"),
     ("spec.serving.aggregated.parallelism", lambda s: _is_parallel(role(s)), "remove it: one replica is one process"),
-    ("spec.access", lambda s: s.access is not None, "remove it, and bound callers with a NetworkPolicy"),
+    (
+        "spec.access.auth",
+        lambda s: bool(s.access and s.access.auth),
+        "remove it: what the router asks for holds for all",
+    ),
+    ("spec.access.quotas", lambda s: bool(s.access and s.access.quotas), "remove it"),
     ("spec.expose.inferencePool", lambda s: bool(s.expose and s.expose.inference_pool), "set it to false"),
     ("spec.tracing", lambda s: s.tracing is not None, "remove it: the platform's tracing applies"),
     ("spec.cache.prefetch", lambda s: bool(s.cache and s.cache.prefetch), "set it to false"),

@@ -153,6 +153,8 @@ def _children(course: Course, platform: Platform) -> tuple[Child, ...]:
         replicas = course.observed.replicas if revision in decision.running else 0
         obj = workload.engine_deployment(deployment, manifest, platform, replicas=replicas)
         children.append(Child(objects.DEPLOYMENT, obj))
+    if platform.namespace:
+        children.append(Child(objects.NETWORK_POLICY, workload.network_policy(deployment, platform)))
     return tuple(children)
 
 

@@ -16,6 +16,8 @@ from touchstone_operator.plan import bundle
 ENGINE_PORT = 50051
 TERMINATION_GRACE_SECONDS = 60
 """Longer than the engine's own drain."""
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+"""The label by which the API server itself names every namespace."""
 PLACEHOLDER_IMAGE = "touchstone-engine"
 """Where the platform names no image, processes run without one; the field must not be empty all the same."""
 
@@ -34,6 +36,8 @@ class Platform:
     environment: Mapping[str, str]
     """Variables with their values; empty values are left out."""
     doors: Doors = field(default_factory=Doors)
+    namespace: str = ""
+    """Where the router runs, which NetworkPolicies let in. Empty: no policies are written."""
 
 
 def manifest_config_map(deployment: ModelDeployment, manifest: Manifest) -> JsonObject:
@@ -68,6 +72,37 @@ def engine_deployment(
             "selector": {"matchLabels": selector},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "template": _pod_template(deployment, manifest, platform, labels=metadata["labels"]),
+        },
+    }
+
+
+def network_policy(deployment: ModelDeployment, platform: Platform) -> JsonObject:
+    """Write who may reach the engines: the router, and the namespaces that may go past it.
+
+    What engines reach is not bounded: weights may lie anywhere.
+    """
+    access = deployment.spec.access
+    allowed = list((access.allowed_namespaces if access else None) or ())
+    router = {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: platform.namespace}},
+        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "router"}},
+    }
+    others = {
+        "namespaceSelector": {"matchExpressions": [{"key": NAMESPACE_LABEL, "operator": "In", "values": allowed}]}
+    }
+    name = f"{deployment.metadata.name}-engines"
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(deployment, name) | {"name": name},
+        "spec": {
+            "podSelector": {
+                "matchLabels": objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name, role="engine")
+            },
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [router, others] if allowed else [router], "ports": [{"port": ENGINE_PORT, "protocol": "TCP"}]}
+            ],
         },
     }
 

@@ -41,8 +41,18 @@ class ModelDeployments:
             return Outcome(requeue_at=self.outside.now())
         observed = await self._observe(deployment)
         plan = modeldeployment.plan(observed, self.platform, self.outside.now())
-        await execution.carry_out(plan, found=(*observed.config_maps.values(), *observed.engines.values()))
+        found = (*observed.config_maps.values(), *observed.engines.values(), *await self._network_policies(deployment))
+        await execution.carry_out(plan, found=found)
         return Outcome(requeue_at=plan.requeue_at)
+
+    async def _network_policies(self, deployment: ModelDeployment) -> list[JsonObject]:
+        if not self.platform.namespace:
+            return []
+        namespace, name = deployment.metadata.namespace, deployment.metadata.name
+        labels = objects.labels(objects.MODEL_DEPLOYMENT, name)
+        return _controlled(
+            await self.outside.cluster.list(objects.NETWORK_POLICY, namespace, labels=labels), deployment
+        )
 
     async def _observe(self, deployment: ModelDeployment) -> Observed:
         namespace, name = deployment.metadata.namespace, deployment.metadata.name
@@ -82,6 +92,7 @@ class ModelDeployments:
             prompt=prompt,
             index=index,
             default_image=self.default_image,
+            has_network_policies=bool(self.platform.namespace),
         )
 
     async def _model_digest(
