@@ -140,6 +140,58 @@ async def test_a_token_for_another_audience_or_without_rights_is_refused(
         assert caught.value.code() is code
 
 
+PROBE = """
+import json, socket, sys, time
+
+deadline = time.monotonic() + 15  # policies reach a new pod a little after it has begun
+reached = set()
+while time.monotonic() < deadline:
+    for address in set(sys.argv[1:]) - reached:
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            reached.add(address)
+        except OSError:
+            time.sleep(0.2)
+print(json.dumps(sorted(reached)))
+"""
+
+
+def reached_from(kubernetes: Any, release: Any, namespace: str, addresses: list[str]) -> list[str]:
+    """Have a pod of a namespace open connections, and return which addresses it reached."""
+    image = f"{release.images}/touchstone-router:{release.tags['router']}"
+    pod = ("pod", "probe", "-n", namespace)
+    command = ("python", "-c", PROBE, *addresses)
+    kubernetes.kubectl(
+        "run", "probe", "-n", namespace, f"--image={image}", "--restart=Never", "--command", "--", *command
+    )
+    try:
+        kubernetes.kubectl("wait", *pod, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=90s")
+        found: list[str] = json.loads(kubernetes.kubectl("logs", "probe", "-n", namespace))
+        return found
+    finally:
+        kubernetes.kubectl("delete", *pod, "--grace-period=0", "--force")
+
+
+@pytest.mark.skipif(not OWN_CLUSTER.exists(), reason="needs a cluster that is known to enforce NetworkPolicies")
+async def test_a_pod_of_another_namespace_reaches_the_router_and_nothing_behind_it(
+    kubernetes: Any, release: Any, seen: dict[str, Seen]
+) -> None:
+    kubernetes.kubectl("create", "namespace", "strangers", code=None)
+    pods = kubernetes.get("pods", "-n", "default", "-l", "touchstone.dev/role=engine")["items"]
+    engine = next(f"{pod['status']['podIP']}:50051" for pod in pods if pod["status"].get("podIP"))
+    router = kubernetes.service_address("touchstone-router", 50051)
+    services = {"evaluation": 50051, "retrieval": 50051, "postgresql": 5432, "valkey": 6379}
+    behind = [kubernetes.service_address(f"touchstone-{name}", port) for name, port in services.items()]
+    assert reached_from(kubernetes, release, "strangers", [router, engine, *behind]) == [router]
+    deployment = ("modeldeployment", "support-assistant", "-n", "default")
+    access = {"access": {"allowedNamespaces": ["strangers"]}}
+    kubernetes.kubectl("patch", *deployment, "--type=merge", "-p", json.dumps({"spec": access}))
+    assert reached_from(kubernetes, release, "strangers", [engine]) == [engine]
+    kubernetes.kubectl("patch", *deployment, "--type=merge", "-p", json.dumps({"spec": {"access": None}}))
+    kubernetes.kubectl("delete", "namespace", "strangers", "--wait=false")
+
+
 def with_a_new_field(folder: Path) -> Path:
     """Write the chart of the kinds as its next version might be: a ModelDeployment may carry a note."""
     shutil.copytree(ROOT / "charts/touchstone-crds", folder)

@@ -18,9 +18,9 @@ VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
 def programs() -> Path:
-    """Build what is not built yet and return the folder of the programs: kubernetes, kubectl, pause, coredns."""
+    """Build what is not built yet and return the folder of the programs: kubernetes, kubectl, pause, coredns, network-policies."""
     folder = places.CACHE / _digest() / "bin"
-    wanted = ("kubernetes", "pause", "coredns")
+    wanted = ("kubernetes", "pause", "coredns", "network-policies")
     if not all((folder / name).exists() for name in wanted):
         folder.mkdir(parents=True, exist_ok=True)
         go = _go()
@@ -32,6 +32,8 @@ def programs() -> Path:
             _build(go, "kubernetes", "./pause", folder / "pause")
         with step("Building CoreDNS (once: about a minute)"):
             _build(go, "coredns", ".", folder / "coredns")
+        with step("Building the controller of NetworkPolicies (once: about a minute)"):
+            _build(go, "policies", ".", folder / "network-policies")
     kubectl = folder / "kubectl"
     if not kubectl.exists():
         kubectl.symlink_to("kubernetes")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import network
 import places
 import processes
 from telling import Trouble, step, until
@@ -53,6 +54,16 @@ def all_of(bin_folder: Path, node_address: str) -> list[Component]:
         ),
         part("kubelet", _kubelet(node_address), lambda: _answers("http://127.0.0.1:10248/healthz")),
         part("kube-proxy", {"config": _file("kube-proxy.yaml")}, lambda: _answers("http://127.0.0.1:10256/livez")),
+        Component(
+            name="network-policies",
+            command=[
+                str(bin_folder / "network-policies"),
+                f"--kubeconfig={places.KUBECONFIG}",
+                f"--node={places.NODE}",
+                f"--service-range={places.SERVICE_RANGE}",
+            ],
+            is_up=network.has_policy_chains,
+        ),
     ]
 
 

@@ -14,6 +14,8 @@ WANTED: Mapping[str, str] = {
     "/proc/sys/net/bridge/bridge-nf-call-iptables": "1",
 }
 KUBE_PROXY_TABLE = ("ip", "kube-proxy")
+KUBELET_CHAINS = ("KUBE-FIREWALL", "KUBE-KUBELET-CANARY")
+"""What the kubelet puts into the tables of iptables and leaves there."""
 
 
 def prepare() -> None:
@@ -46,8 +48,19 @@ def prepare() -> None:
         raise Trouble(f"nftables refused the masquerading: {ended.stderr.strip()}")
 
 
+def has_policy_chains() -> bool:
+    """Tell whether NetworkPolicies are enforced."""
+    listed = subprocess.run(["iptables", "-n", "-L", "KUBE-ROUTER-FORWARD"], capture_output=True, check=False)
+    return not listed.returncode
+
+
 def put_back() -> None:
     """Remove tables, the bridge and its ends, and put settings back."""
+    for command, table, chain in _kubelet_chains():
+        for hook in ("INPUT", "OUTPUT"):
+            subprocess.run([command, "-t", table, "-D", hook, "-j", chain], capture_output=True, check=False)
+        for step in ("-F", "-X"):
+            subprocess.run([command, "-t", table, step, chain], capture_output=True, check=False)
     for family, table in (("ip", places.NFT_TABLE), KUBE_PROXY_TABLE, ("ip6", KUBE_PROXY_TABLE[1])):
         subprocess.run(["nft", "delete", "table", family, table], capture_output=True, check=False)
     for link in links():
@@ -65,7 +78,19 @@ def links() -> list[str]:
 
 
 def tables() -> list[str]:
-    """List the cluster's nftables tables."""
+    """List the cluster's nftables tables, and its chains in the tables of iptables."""
     ended = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False)
     ours = (places.NFT_TABLE, KUBE_PROXY_TABLE[1])
-    return [line for line in ended.stdout.splitlines() if line.split()[-1] in ours]
+    chains = [" ".join(found) for found in _kubelet_chains()] + (["KUBE-ROUTER-FORWARD"] if has_policy_chains() else [])
+    return [line for line in ended.stdout.splitlines() if line.split()[-1] in ours] + chains
+
+
+def _kubelet_chains() -> list[tuple[str, str, str]]:
+    """List the kubelet's chains: the command that reaches each, its table, its name."""
+    return [
+        (command, table, chain)
+        for command in ("iptables", "ip6tables")
+        for table in ("filter", "mangle", "nat")
+        for chain in KUBELET_CHAINS
+        if not subprocess.run([command, "-t", table, "-n", "-L", chain], capture_output=True, check=False).returncode
+    ]

@@ -12,6 +12,8 @@ NEEDED = {
     "nft": "nftables",
     "ip": "iproute2",
     "conntrack": "conntrack",
+    "iptables": "iptables",
+    "ipset": "ipset",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """What must be there, and the package that brings it."""

@@ -13,7 +13,15 @@ from telling import step, until
 
 import images
 
-COMPONENTS = ("kube-proxy", "kubelet", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
+COMPONENTS = (
+    "network-policies",
+    "kube-proxy",
+    "kubelet",
+    "kube-scheduler",
+    "kube-controller-manager",
+    "kube-apiserver",
+    "etcd",
+)
 
 
 def remove() -> list[str]:
@@ -21,6 +29,9 @@ def remove() -> list[str]:
     with step("Stopping the cluster"):
         for name in COMPONENTS:
             processes.stop(name)
+        for program in places.CACHE.glob("*/bin/network-policies"):
+            subprocess.run([program, "--cleanup"], capture_output=True, check=False)
+            break
     with step("Removing its containers"):
         _remove_containers()
         processes.stop("containerd")
