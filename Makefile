@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync
 export UV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test check lint format types protos crds bench charts e2e cluster cluster-down clean
+.PHONY: help setup demo up down test test-vllm check lint format types protos crds bench charts e2e cluster cluster-down clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,9 @@ up: setup       ## start the embedded platform and leave it running
 down: setup     ## stop the embedded platform; its state stays
 	@$(RUN) touchstone down
 test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the demo's outcomes
-	@$(MAKE) --no-print-directory check && $(RUN) pytest --cov --cov-report=term:skip-covered -q
+	@$(MAKE) --no-print-directory check && $(RUN) pytest --cov --cov-report=term:skip-covered -q && $(MAKE) --no-print-directory test-vllm
+test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its own (7 GB)
+	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm
 check: lint types  ## what needs no running process: lint, types, drift
 	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && $(RUN) python -m touchstone_operator.reference docs/kinds.md --check && protos/check
 lint: setup     ## ruff, import contracts, buf
@@ -42,8 +44,11 @@ cluster: setup  ## a real Kubernetes of one node on this machine (root, Debian)
 cluster-down: setup  ## remove the cluster and every trace of it
 	@$(RUN) python e2e/cluster down
 clean:          ## remove what the targets made: tools, environment, state
-	@rm -rf .tools .venv .touchstone
+	@rm -rf .tools .venv .venv-vllm .touchstone
 
 .venv/ready: uv.lock pyproject.toml protos/pyproject.toml operator/pyproject.toml $(wildcard services/*/pyproject.toml)
 	@command -v uv >/dev/null || test -x .tools/bin/uv || { echo "Installing uv" && python3 -m venv .tools && .tools/bin/pip install -q uv==0.13.9; }
 	@echo "Installing the locked packages" && $(UV) sync --locked --all-packages --all-extras && touch $@
+.venv-vllm/ready: services/inference/vllm/uv.lock services/inference/vllm/pyproject.toml | setup
+	@echo "Installing vLLM for the CPU: some minutes at first, 7 GB" && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-vllm $(UV) sync --quiet --locked \
+	  --project services/inference/vllm --extra cpu --group test --compile-bytecode && touch $@

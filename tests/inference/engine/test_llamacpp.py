@@ -21,7 +21,7 @@ from touchstone_inference.engine.core.generation import (
     Speaker,
     Turn,
 )
-from touchstone_inference.engine.service import EngineService
+from touchstone_inference.engine.service.serving import EngineService
 from touchstone_runtime.artefacts import Resolver
 
 MODEL = (
@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.artefacts, pytest.mark.asyncio(loop_scope="module")]
 async def service() -> AsyncIterator[EngineService]:
     cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
     weights = await Resolver(cache).resolve(MODEL)
-    numbers = arguments.numbers({"parallel": "2"}, arguments.LLAMACPP)
+    numbers = arguments.read({"parallel": "2"}, arguments.LLAMACPP)
     model = LlamaCpp(weights.path, digest=weights.digest, max_model_len=512, arguments=numbers)
     await model.start()
     yield EngineService(model, max_queued_requests=8)

@@ -14,7 +14,7 @@ from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference.engine.adapters.scripted import Scripted
 from touchstone_inference.engine.api.servicer import EngineServicer
 from touchstone_inference.engine.core import arguments
-from touchstone_inference.engine.service import EngineService
+from touchstone_inference.engine.service.serving import EngineService
 from touchstone_runtime import channels, errors, testing
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
 
@@ -31,7 +31,7 @@ MANIFEST = Manifest(
 @asynccontextmanager
 async def engine(*, max_queued: int = 4, **args: str) -> AsyncIterator[pb_grpc.EngineServiceAsyncStub]:
     given = {name.replace("_", "-"): value for name, value in args.items()}
-    numbers = arguments.numbers(given, arguments.SCRIPTED, others=("rules",))
+    numbers = arguments.read(given, arguments.SCRIPTED, others=("rules",))
     model = Scripted(max_model_len=128, arguments=numbers, rules=arguments.rules(given.get("rules", "")))
     service = EngineService(model, max_queued_requests=max_queued)
     async with testing.channel_to([EngineServicer(service, MANIFEST).registered()]) as channel:
@@ -181,4 +181,4 @@ async def test_a_continuation_of_said_words_scores_higher() -> None:
 )
 def test_a_wrong_argument_is_named_with_what_is_allowed(args: dict[str, str], field: str) -> None:
     with pytest.raises(errors.Invalid, match=rf"spec.engine.args\[{field}\]"):
-        arguments.numbers(args, arguments.SCRIPTED)
+        arguments.read(args, arguments.SCRIPTED)

@@ -12,9 +12,10 @@ Router
 └── Unimplemented       CapabilityMissing
 
 Engine
-├── Unavailable         EngineBroke
+├── Unavailable         EngineBroke, PrefillFailed
+├── NotFound            AdapterNotLoaded
 ├── Exhausted           QueueFull
-├── Invalid             PromptOverContext, EngineUnsupported, RequestRefused
+├── Invalid             PromptOverContext, EngineUnsupported, RequestRefused, AdapterRefused
 ├── FailedPrecondition  EngineLibraryMissing
 └── Unimplemented       EngineCannot
 """
@@ -282,7 +283,7 @@ class EngineUnsupported(Invalid):
     reason = "ENGINE_UNSUPPORTED"
 
     def __init__(self, engine_type: str) -> None:
-        description = f"is '{engine_type}'; this process runs LlamaCpp and Scripted"
+        description = f"is '{engine_type}'; this process runs LlamaCpp, Scripted and VLLM"
         super().__init__([Violation("spec.engine.type", description)], metadata={"engine_type": engine_type})
 
 
@@ -296,6 +297,41 @@ class EngineLibraryMissing(FailedPrecondition):
             f"The library {library} cannot be loaded: {cause}. Use an image that holds it, such as touchstone-engine.",
             metadata={"library": library, "cause": cause},
         )
+
+
+class PrefillFailed(Unavailable):
+    """The prompt should have been computed by a prefill engine, which failed; the policy is not to compute it here."""
+
+    reason = "PREFILL_FAILED"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The prompt could not be computed by a prefill engine ({cause}). Try again.", metadata={"cause": cause}
+        )
+
+
+class AdapterNotLoaded(NotFound):
+    """No adapter of this name is loaded here."""
+
+    reason = "ADAPTER_NOT_LOADED"
+
+    def __init__(self, adapter: str, loaded: Sequence[str]) -> None:
+        super().__init__(
+            f"The adapter '{adapter}' is not loaded. Loaded are: {', '.join(loaded) or 'none'}.",
+            metadata={"adapter": adapter},
+        )
+
+
+class AdapterRefused(Invalid):
+    """The engine cannot load an adapter."""
+
+    reason = "ADAPTER_REFUSED"
+
+    def __init__(self, adapter: str, cause: str) -> None:
+        description = (
+            f"'{adapter}' cannot be loaded ({cause}): is it a LoRA of this model, of no higher rank than max-lora-rank?"
+        )
+        super().__init__([Violation("uri", description)], metadata={"adapter": adapter})
 
 
 class RequestRefused(Invalid):

@@ -401,6 +401,54 @@ class GenerateResponse(google.protobuf.message.Message):
 global___GenerateResponse = GenerateResponse
 
 @typing.final
+class PrefillRequest(google.protobuf.message.Message):
+    """PrefillRequest asks to compute a prompt."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROMPT_FIELD_NUMBER: builtins.int
+    ADAPTER_FIELD_NUMBER: builtins.int
+    prompt: builtins.str
+    """prompt is the rendered prompt, as the engine that goes on with it has it. Required."""
+    adapter: builtins.str
+    """adapter is the name of a loaded LoRA adapter. Empty: the base model."""
+    def __init__(
+        self,
+        *,
+        prompt: builtins.str = ...,
+        adapter: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "prompt", b"prompt"]) -> None: ...
+
+global___PrefillRequest = PrefillRequest
+
+@typing.final
+class PrefillResponse(google.protobuf.message.Message):
+    """PrefillResponse says where the KV blocks of the prompt lie."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    HANDOFF_FIELD_NUMBER: builtins.int
+    CACHED_INPUT_TOKENS_FIELD_NUMBER: builtins.int
+    PREFILL_SECONDS_FIELD_NUMBER: builtins.int
+    handoff: builtins.str
+    """handoff is a JSON object that the connector of the other engine understands; empty where it needs none."""
+    cached_input_tokens: builtins.int
+    """cached_input_tokens is how many prompt tokens came from the prefix cache."""
+    prefill_seconds: builtins.float
+    """prefill_seconds is the time that it took."""
+    def __init__(
+        self,
+        *,
+        handoff: builtins.str = ...,
+        cached_input_tokens: builtins.int = ...,
+        prefill_seconds: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["cached_input_tokens", b"cached_input_tokens", "handoff", b"handoff", "prefill_seconds", b"prefill_seconds"]) -> None: ...
+
+global___PrefillResponse = PrefillResponse
+
+@typing.final
 class ScoreRequest(google.protobuf.message.Message):
     """ScoreRequest asks how probable continuations are after a prompt."""
 
@@ -702,7 +750,7 @@ class DescribeResponse(google.protobuf.message.Message):
 
     @property
     def adapters(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """adapters are the loaded adapters' names."""
+        """adapters are the loaded adapters' names, in order."""
 
     def __init__(
         self,
@@ -743,6 +791,7 @@ class StatsResponse(google.protobuf.message.Message):
     REQUESTS_FIELD_NUMBER: builtins.int
     CANCELLED_REQUESTS_FIELD_NUMBER: builtins.int
     USAGE_TOTALS_FIELD_NUMBER: builtins.int
+    KV_TRANSFER_FIELD_NUMBER: builtins.int
     active_requests: builtins.int
     """active_requests is how many requests hold a slot."""
     queued_requests: builtins.int
@@ -755,6 +804,10 @@ class StatsResponse(google.protobuf.message.Message):
     def usage_totals(self) -> global___UsageTotals:
         """usage_totals are the token counts since the start."""
 
+    @property
+    def kv_transfer(self) -> global___KVTransfer:
+        """kv_transfer counts what came from prefill engines; unset where an engine computes all its prompts itself."""
+
     def __init__(
         self,
         *,
@@ -763,11 +816,60 @@ class StatsResponse(google.protobuf.message.Message):
         requests: builtins.int = ...,
         cancelled_requests: builtins.int = ...,
         usage_totals: global___UsageTotals | None = ...,
+        kv_transfer: global___KVTransfer | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["usage_totals", b"usage_totals"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["active_requests", b"active_requests", "cancelled_requests", b"cancelled_requests", "queued_requests", b"queued_requests", "requests", b"requests", "usage_totals", b"usage_totals"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["kv_transfer", b"kv_transfer", "usage_totals", b"usage_totals"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["active_requests", b"active_requests", "cancelled_requests", b"cancelled_requests", "kv_transfer", b"kv_transfer", "queued_requests", b"queued_requests", "requests", b"requests", "usage_totals", b"usage_totals"]) -> None: ...
 
 global___StatsResponse = StatsResponse
+
+@typing.final
+class KVTransfer(google.protobuf.message.Message):
+    """KVTransfer counts prompts that were sent to prefill engines, and what the connector says has come back. The two are
+    counted apart: prompts that were sent without blocks that came mean that everything is computed twice.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CONNECTOR_FIELD_NUMBER: builtins.int
+    REMOTE_PROMPTS_FIELD_NUMBER: builtins.int
+    FAILED_PROMPTS_FIELD_NUMBER: builtins.int
+    TRANSFERS_FIELD_NUMBER: builtins.int
+    TRANSFERRED_BYTES_FIELD_NUMBER: builtins.int
+    TRANSFERRED_TOKENS_FIELD_NUMBER: builtins.int
+    FAILED_TRANSFERS_FIELD_NUMBER: builtins.int
+    EXPIRED_PROMPTS_FIELD_NUMBER: builtins.int
+    connector: builtins.str
+    """connector is the connector's name."""
+    remote_prompts: builtins.int
+    """remote_prompts is how many prompts a prefill engine computed."""
+    failed_prompts: builtins.int
+    """failed_prompts is how many it should have computed and did not."""
+    transfers: builtins.int
+    """transfers is how many transfers ended well."""
+    transferred_bytes: builtins.int
+    """transferred_bytes is what they carried."""
+    transferred_tokens: builtins.int
+    """transferred_tokens is how many prompt tokens came by them."""
+    failed_transfers: builtins.int
+    """failed_transfers is how many failed."""
+    expired_prompts: builtins.int
+    """expired_prompts is how many computed prompts nobody fetched in time; counted by prefill engines."""
+    def __init__(
+        self,
+        *,
+        connector: builtins.str = ...,
+        remote_prompts: builtins.int = ...,
+        failed_prompts: builtins.int = ...,
+        transfers: builtins.int = ...,
+        transferred_bytes: builtins.int = ...,
+        transferred_tokens: builtins.int = ...,
+        failed_transfers: builtins.int = ...,
+        expired_prompts: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["connector", b"connector", "expired_prompts", b"expired_prompts", "failed_prompts", b"failed_prompts", "failed_transfers", b"failed_transfers", "remote_prompts", b"remote_prompts", "transferred_bytes", b"transferred_bytes", "transferred_tokens", b"transferred_tokens", "transfers", b"transfers"]) -> None: ...
+
+global___KVTransfer = KVTransfer
 
 @typing.final
 class UsageTotals(google.protobuf.message.Message):

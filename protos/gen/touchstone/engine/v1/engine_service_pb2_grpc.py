@@ -41,6 +41,11 @@ class EngineServiceStub(object):
                 request_serializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Prefill = channel.unary_unary(
+                '/touchstone.engine.v1.EngineService/Prefill',
+                request_serializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillRequest.SerializeToString,
+                response_deserializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillResponse.FromString,
+                _registered_method=True)
         self.Score = channel.unary_unary(
                 '/touchstone.engine.v1.EngineService/Score',
                 request_serializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.ScoreRequest.SerializeToString,
@@ -86,6 +91,14 @@ class EngineServiceServicer(object):
     def Generate(self, request, context):
         """Generate continues a prompt or a conversation. The first token is sent at once; later tokens may come in batches.
         Cancelling the call frees the engine's slot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Prefill(self, request, context):
+        """Prefill computes a prompt and keeps its KV blocks for another engine of the revision, which goes on from there.
+        UNIMPLEMENTED where the engine does not prefill for others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,6 +160,11 @@ def add_EngineServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateRequest.FromString,
                     response_serializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Prefill': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prefill,
+                    request_deserializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillRequest.FromString,
+                    response_serializer=touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillResponse.SerializeToString,
             ),
             'Score': grpc.unary_unary_rpc_method_handler(
                     servicer.Score,
@@ -213,6 +231,33 @@ class EngineService(object):
             '/touchstone.engine.v1.EngineService/Generate',
             touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateRequest.SerializeToString,
             touchstone_dot_engine_dot_v1_dot_engine__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prefill(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.engine.v1.EngineService/Prefill',
+            touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillRequest.SerializeToString,
+            touchstone_dot_engine_dot_v1_dot_engine__service__pb2.PrefillResponse.FromString,
             options,
             channel_credentials,
             insecure,

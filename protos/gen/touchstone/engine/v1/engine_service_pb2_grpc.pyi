@@ -31,6 +31,14 @@ class EngineServiceStub:
     Cancelling the call frees the engine's slot.
     """
 
+    Prefill: grpc.UnaryUnaryMultiCallable[
+        touchstone.engine.v1.engine_service_pb2.PrefillRequest,
+        touchstone.engine.v1.engine_service_pb2.PrefillResponse,
+    ]
+    """Prefill computes a prompt and keeps its KV blocks for another engine of the revision, which goes on from there.
+    UNIMPLEMENTED where the engine does not prefill for others.
+    """
+
     Score: grpc.UnaryUnaryMultiCallable[
         touchstone.engine.v1.engine_service_pb2.ScoreRequest,
         touchstone.engine.v1.engine_service_pb2.ScoreResponse,
@@ -84,6 +92,14 @@ class EngineServiceAsyncStub:
     ]
     """Generate continues a prompt or a conversation. The first token is sent at once; later tokens may come in batches.
     Cancelling the call frees the engine's slot.
+    """
+
+    Prefill: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.engine.v1.engine_service_pb2.PrefillRequest,
+        touchstone.engine.v1.engine_service_pb2.PrefillResponse,
+    ]
+    """Prefill computes a prompt and keeps its KV blocks for another engine of the revision, which goes on from there.
+    UNIMPLEMENTED where the engine does not prefill for others.
     """
 
     Score: grpc.aio.UnaryUnaryMultiCallable[
@@ -141,6 +157,16 @@ class EngineServiceServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[collections.abc.Iterator[touchstone.engine.v1.engine_service_pb2.GenerateResponse], collections.abc.AsyncIterator[touchstone.engine.v1.engine_service_pb2.GenerateResponse]]:
         """Generate continues a prompt or a conversation. The first token is sent at once; later tokens may come in batches.
         Cancelling the call frees the engine's slot.
+        """
+
+    @abc.abstractmethod
+    def Prefill(
+        self,
+        request: touchstone.engine.v1.engine_service_pb2.PrefillRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.engine.v1.engine_service_pb2.PrefillResponse, collections.abc.Awaitable[touchstone.engine.v1.engine_service_pb2.PrefillResponse]]:
+        """Prefill computes a prompt and keeps its KV blocks for another engine of the revision, which goes on from there.
+        UNIMPLEMENTED where the engine does not prefill for others.
         """
 
     @abc.abstractmethod

@@ -1,9 +1,18 @@
 """What the engine's use cases need of a model."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
-from touchstone_inference.engine.core.generation import Description, Generation, Piece, Score, Turn
+from touchstone_inference.engine.core.generation import (
+    Description,
+    Generation,
+    Piece,
+    Prefilled,
+    Score,
+    Transfers,
+    Turn,
+)
 
 
 class Model(Protocol):
@@ -46,6 +55,52 @@ class Model(Protocol):
         """
         ...
 
+    async def wait_until_broken(self) -> None:
+        """Return when it can serve no more; a model that lives and dies with this process never does."""
+        ...
+
     async def close(self) -> None:
         """Let the model go."""
+        ...
+
+
+@runtime_checkable
+class Adaptable(Protocol):
+    """A model that takes LoRA adapters while it runs."""
+
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """Make an adapter available by name, in place of what had the name.
+
+        Raises:
+            AdapterRefused: It is no adapter of this model.
+        """
+        ...
+
+    async def unload_adapter(self, name: str) -> None:
+        """Drop an adapter; dropping an absent one does nothing."""
+        ...
+
+
+@runtime_checkable
+class Splittable(Protocol):
+    """A model whose prompts may be computed in one process and continued in another."""
+
+    async def prefill(self, request: Generation) -> Prefilled:
+        """Compute a prompt's KV blocks and keep them for the engine that will go on."""
+        ...
+
+    async def transfers(self) -> Transfers:
+        """Read what the connector has counted."""
+        ...
+
+
+class Prefillers(Protocol):
+    """The prefill engines of this revision."""
+
+    async def prefill(self, request: Generation, *, timeout_seconds: float) -> Prefilled:
+        """Have one of them compute a prompt.
+
+        Raises:
+            DomainError: None could in time.
+        """
         ...

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from touchstone_runtime.settings import setting
 from touchstone_runtime.telemetry import LogFormat
+
+from touchstone_inference.engine.core.splitting import OnFailure, Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +24,26 @@ class EngineSettings:
     """fsspec URI of the artefact store."""
     max_queued_requests: int = setting(default=64, minimum=0, maximum=65536)
     """Requests that may wait for a slot; more are refused, so that the router tries another replica."""
+    role: Role = Role.AGGREGATED
+    """`aggregated`, or `prefill` and `decode` where the two are apart (VLLM only)."""
+    prefill_address: str = ""
+    """`HOST:PORT` of the prefill engines, for a decode engine: a name that leads to all of them."""
+    min_remote_prompt_tokens: int = setting(default=256, minimum=1, maximum=1_048_576)
+    """Prompts with fewer tokens that are not cached are computed by the decode engine itself."""
+    prefill_timeout_seconds: float = setting(default=30.0, minimum=0.1, maximum=3600)
+    """How long a prefill engine may take for a prompt."""
+    on_transfer_failure: OnFailure = OnFailure.RECOMPUTE
+    """`RecomputeLocally` or `Fail`: what becomes of a request whose KV blocks do not come."""
+    kv_connector: Literal["NixlConnector", "ExampleConnector"] = "NixlConnector"
+    """`NixlConnector`, or `ExampleConnector` with `kv_shared_folder`."""
+    kv_buffer_device: Literal["cuda", "cpu"] = "cuda"
+    """Where the connector keeps blocks: `cuda` or `cpu`."""
+    kv_shared_folder: str = ""
+    """The folder of ExampleConnector."""
+    tensor_parallel_size: int = setting(default=1, minimum=1, maximum=64)
+    """Devices that share each layer (VLLM only)."""
+    pipeline_parallel_size: int = setting(default=1, minimum=1, maximum=64)
+    """Groups of devices that share the layers (VLLM only)."""
     drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)
     """From NOT_SERVING to the last new call."""
     grace_seconds: float = setting(default=25.0, minimum=0, maximum=3600)

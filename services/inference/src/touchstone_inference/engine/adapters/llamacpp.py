@@ -18,7 +18,7 @@ import httpx
 from touchstone_inference import errors
 from touchstone_inference.engine.adapters import llamacpp_wire
 from touchstone_inference.engine.core import chat
-from touchstone_inference.engine.core.arguments import Numbers
+from touchstone_inference.engine.core.arguments import Arguments
 from touchstone_inference.engine.core.generation import (
     Capability,
     Description,
@@ -42,14 +42,14 @@ logger = logging.getLogger(__name__)
 class LlamaCpp:
     """A GGUF model in this process. `max_model_len` tokens for each of its slots."""
 
-    def __init__(self, path: Path, *, digest: str, max_model_len: int, arguments: Numbers) -> None:
+    def __init__(self, path: Path, *, digest: str, max_model_len: int, arguments: Arguments) -> None:
         self._path = path
         self._arguments = arguments
         self._description = Description(
             engine_type=ENGINE_TYPE,
             model_digest=digest,
             context_tokens=max_model_len,
-            slots=arguments["parallel"],
+            slots=arguments.number("parallel"),
             capabilities=CAPABILITIES,
         )
         self._server: Any = None
@@ -94,9 +94,9 @@ class LlamaCpp:
         parameters.model.path = str(self._path)
         parameters.n_parallel = self._description.slots
         parameters.n_ctx = self._description.context_tokens * self._description.slots
-        parameters.n_batch = self._arguments["batch-size"]
-        parameters.cpuparams.n_threads = self._arguments["threads"]
-        parameters.cpuparams_batch.n_threads = self._arguments["threads"]
+        parameters.n_batch = self._arguments.number("batch-size")
+        parameters.cpuparams.n_threads = self._arguments.number("threads")
+        parameters.cpuparams_batch.n_threads = self._arguments.number("threads")
         parameters.n_threads_http = self._description.slots + 4
         parameters.hostnames = ["127.0.0.1"]
         parameters.port = 0
@@ -139,6 +139,10 @@ class LlamaCpp:
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
         """Refuse: the server cannot score a given text."""
         raise errors.EngineCannot(ENGINE_TYPE, "Score")
+
+    async def wait_until_broken(self) -> None:
+        """Never return: it lives and dies with this process."""
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Close the door and let the model go."""

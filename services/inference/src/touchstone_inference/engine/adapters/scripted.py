@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from touchstone_inference import errors
 from touchstone_inference.engine.core import chat
-from touchstone_inference.engine.core.arguments import Numbers, Rule
+from touchstone_inference.engine.core.arguments import Arguments, Rule
 from touchstone_inference.engine.core.generation import (
     Alternative,
     Capability,
@@ -43,7 +43,7 @@ class Scripted:
     """The scripted engine."""
 
     def __init__(
-        self, *, max_model_len: int, arguments: Numbers, rules: Sequence[Rule] = (), sleep: Sleep = asyncio.sleep
+        self, *, max_model_len: int, arguments: Arguments, rules: Sequence[Rule] = (), sleep: Sleep = asyncio.sleep
     ) -> None:
         self._arguments = arguments
         self._rules = rules
@@ -53,7 +53,7 @@ class Scripted:
             engine_type=ENGINE_TYPE,
             model_digest="",
             context_tokens=max_model_len,
-            slots=arguments["slots"],
+            slots=arguments.number("slots"),
             capabilities=CAPABILITIES,
         )
 
@@ -72,8 +72,8 @@ class Scripted:
             raise errors.PromptOverContext(len(prompt), self._description.context_tokens)
         answer, finish = self._answer(request, len(prompt))
         cached = self._cached(request.prompt)
-        first = self._arguments["time-to-first-token-millis"] / 1000
-        later = self._arguments["time-per-output-token-millis"] / 1000
+        first = self._arguments.number("time-to-first-token-millis") / 1000
+        later = self._arguments.number("time-per-output-token-millis") / 1000
         await self._sleep(first)
         for index, token in enumerate(answer):
             if index and later:
@@ -91,7 +91,7 @@ class Scripted:
         for stop in request.sampling.stop:
             text = text.partition(stop)[0]
         room = self._description.context_tokens - prompt_tokens
-        wanted = request.sampling.max_output_tokens or self._arguments["output-tokens"]
+        wanted = request.sampling.max_output_tokens or self._arguments.number("output-tokens")
         answer = tokens(text)
         limit = min(room, wanted)
         return answer[:limit], Finish.LENGTH if len(answer) > limit else Finish.STOP
@@ -116,7 +116,7 @@ class Scripted:
 
     async def embed(self, inputs: Sequence[str]) -> tuple[list[list[float]], int]:
         """Embed by random projection of the words: texts that share words are near."""
-        vectors = [unit_vector(text, self._arguments["dimensions"]) for text in inputs]
+        vectors = [unit_vector(text, self._arguments.number("dimensions")) for text in inputs]
         return vectors, sum(len(tokens(text)) for text in inputs)
 
     async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
@@ -128,6 +128,10 @@ class Scripted:
             logprobs = tuple(TokenLogprob(w, -0.1 if w.strip().lower() in said else -3.0) for w in words)
             scores.append(Score(logprobs, all(entry.logprob == -0.1 for entry in logprobs)))
         return scores
+
+    async def wait_until_broken(self) -> None:
+        """Never return: it lives and dies with this process."""
+        await asyncio.Event().wait()
 
     async def close(self) -> None:
         """Do nothing: there is nothing to let go."""

@@ -1,5 +1,6 @@
 """Protos of the engine to our values and back. Pure."""
 
+import json
 from collections.abc import Sequence
 
 from touchstone.engine.v1 import engine_service_pb2 as pb
@@ -11,12 +12,15 @@ from touchstone_inference.engine.core.generation import (
     Finish,
     Generation,
     Piece,
+    Prefilled,
     Sampling,
     Score,
     Speaker,
     TokenLogprob,
+    Transfers,
     Turn,
 )
+from touchstone_inference.engine.service.splitting import SplitCounters
 
 _SPEAKERS = {pb.ROLE_SYSTEM: Speaker.SYSTEM, pb.ROLE_USER: Speaker.USER, pb.ROLE_ASSISTANT: Speaker.ASSISTANT}
 _FINISHES = {Finish.STOP: pb.FINISH_REASON_STOP, Finish.LENGTH: pb.FINISH_REASON_LENGTH}
@@ -53,6 +57,7 @@ def generation(request: pb.GenerateRequest, prompt: str) -> Generation:
         sampling=sampling(request.sampling),
         json_schema=request.json_schema,
         logprobs=request.logprobs if request.HasField("logprobs") else None,
+        adapter=request.adapter,
     )
 
 
@@ -99,7 +104,32 @@ def scores(found: Sequence[Score]) -> pb.ScoreResponse:
     )
 
 
-def description(found: Description, *, revision: str, revision_digest: str) -> pb.DescribeResponse:
+def prefilled(found: Prefilled) -> pb.PrefillResponse:
+    """Write where a prompt's blocks lie."""
+    return pb.PrefillResponse(
+        handoff=json.dumps(found.handoff) if found.handoff else "",
+        cached_input_tokens=found.cached_input_tokens,
+        prefill_seconds=found.seconds,
+    )
+
+
+def kv_transfer(counted: Transfers, sent: SplitCounters) -> pb.KVTransfer:
+    """Write what was sent to prefill engines, and what came from them."""
+    return pb.KVTransfer(
+        connector=counted.connector,
+        remote_prompts=sent.remote,
+        failed_prompts=sent.failed,
+        transfers=counted.count,
+        transferred_bytes=counted.size_bytes,
+        transferred_tokens=counted.tokens,
+        failed_transfers=counted.failures,
+        expired_prompts=counted.expired,
+    )
+
+
+def description(
+    found: Description, *, revision: str, revision_digest: str, adapters: Sequence[str]
+) -> pb.DescribeResponse:
     """Write a description."""
     return pb.DescribeResponse(
         engine_type=found.engine_type,
@@ -107,6 +137,7 @@ def description(found: Description, *, revision: str, revision_digest: str) -> p
         context_tokens=found.context_tokens,
         slots=found.slots,
         capabilities=sorted(_CAPABILITIES[capability] for capability in found.capabilities),
+        adapters=adapters,
         revision=revision,
         revision_digest=revision_digest,
     )

@@ -14,8 +14,9 @@ from touchstone_runtime.telemetry import names
 
 from touchstone_inference import errors
 from touchstone_inference.engine.api import convert
-from touchstone_inference.engine.core.generation import End
-from touchstone_inference.engine.service import EngineService
+from touchstone_inference.engine.core.generation import End, Generation
+from touchstone_inference.engine.service.adapters import Adapters
+from touchstone_inference.engine.service.serving import EngineService
 
 NAME = "touchstone.engine.v1.EngineService"
 
@@ -23,8 +24,10 @@ NAME = "touchstone.engine.v1.EngineService"
 class EngineServicer(pb_grpc.EngineServiceServicer):
     """The engine behind gRPC: proto in, call, proto out."""
 
-    def __init__(self, service: EngineService, manifest: Manifest) -> None:
+    def __init__(self, service: EngineService, manifest: Manifest, adapters: Adapters | None = None) -> None:
+        """Take the use cases, the revision, and the adapters of an engine that takes any."""
         self._service = service
+        self._adapters = adapters
         self._manifest = manifest
 
     def registered(self) -> Servicer:
@@ -33,7 +36,7 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncIterator[pb.GenerateResponse]:  # noqa: N802
         """Continue a prompt or a conversation."""
-        if request.adapter:
+        if request.adapter and self._adapters is None:
             raise errors.EngineCannot(self._service.description.engine_type, f"adapter '{request.adapter}'")
         generation = convert.generation(request, self._prompt(request))
         async with aclosing(self._service.generate(generation)) as pieces:  # type: ignore[type-var] # a generator
@@ -63,6 +66,12 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
             }
         )
 
+    async def Prefill(self, request: pb.PrefillRequest, context: Any) -> pb.PrefillResponse:  # noqa: N802
+        """Compute a prompt for another engine."""
+        return convert.prefilled(
+            await self._service.prefill(Generation(prompt=request.prompt, adapter=request.adapter))
+        )
+
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802
         """Return log-probabilities of continuations."""
         return convert.scores(await self._service.score(request.prompt, request.continuations))
@@ -77,21 +86,32 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
         return pb.CountTokensResponse(token_count=await self._service.count_tokens(self._prompt(request)))
 
     async def LoadAdapter(self, request: pb.LoadAdapterRequest, context: Any) -> pb.LoadAdapterResponse:  # noqa: N802
-        """Refuse: neither engine of this process loads adapters while it runs."""
-        raise errors.EngineCannot(self._service.description.engine_type, "LoadAdapter")
+        """Make an adapter available by name."""
+        if self._adapters is None:
+            raise errors.EngineCannot(self._service.description.engine_type, "LoadAdapter")
+        digest = await self._adapters.load(request.name, request.uri, request.digest)
+        return pb.LoadAdapterResponse(digest=digest)
 
     async def UnloadAdapter(self, request: pb.UnloadAdapterRequest, context: Any) -> pb.UnloadAdapterResponse:  # noqa: N802
-        """Succeed: no adapter is ever loaded."""
+        """Drop an adapter."""
+        if self._adapters is not None:
+            await self._adapters.unload(request.name)
         return pb.UnloadAdapterResponse()
 
     async def Describe(self, request: pb.DescribeRequest, context: Any) -> pb.DescribeResponse:  # noqa: N802
         """Say what the engine runs and can do."""
         manifest = self._manifest
-        return convert.description(self._service.description, revision=manifest.name, revision_digest=manifest.digest)
+        return convert.description(
+            self._service.description,
+            revision=manifest.name,
+            revision_digest=manifest.digest,
+            adapters=self._adapters.loaded if self._adapters else (),
+        )
 
     async def Stats(self, request: pb.StatsRequest, context: Any) -> pb.StatsResponse:  # noqa: N802
         """Return the present load and the counters."""
         counters = self._service.counters
+        counted, sent = await self._service.transfers()
         return pb.StatsResponse(
             active_requests=counters.active,
             queued_requests=counters.queued,
@@ -102,4 +122,5 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
                 output_tokens=counters.output_tokens,
                 cached_input_tokens=counters.cached_input_tokens,
             ),
+            kv_transfer=convert.kv_transfer(counted, sent) if counted.connector or sent.remote else None,
         )

@@ -4,7 +4,7 @@ The template that comes inside a GGUF file is code of its author; SmolLM2's puts
 model. So turns are rendered here, in the form that ChatML models are trained on, and nothing is added.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from touchstone_inference.engine.core.generation import Speaker, Turn
 
@@ -24,6 +24,8 @@ def render(turns: Sequence[Turn]) -> str:
     return "".join(parts) + f"<|im_start|>{Speaker.ASSISTANT}\n"
 
 
-def disarmed(content: str) -> str:
+def disarmed(content: str, markers: Iterable[str] = ("<|",)) -> str:
     """Break up markers inside a message."""
-    return content.replace("<|", "<\u200b|")
+    for marker in markers:
+        content = content.replace(marker, f"{marker[0]}\u200b{marker[1:]}")
+    return content

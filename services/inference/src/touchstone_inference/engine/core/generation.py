@@ -1,8 +1,9 @@
 """Requests and answers of an engine, as values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 
 class Speaker(StrEnum):
@@ -48,6 +49,33 @@ class Usage(NamedTuple):
     input_tokens: int = 0
     output_tokens: int = 0
     cached_input_tokens: int = 0
+
+
+Handoff: TypeAlias = Mapping[str, Any]
+"""What a prefill engine tells a decode engine about the KV blocks of a prompt; JSON, opaque but to the engines."""
+
+
+class Prefilled(NamedTuple):
+    """A prompt whose KV blocks were computed and wait to be fetched."""
+
+    handoff: Handoff
+    cached_input_tokens: int = 0
+    seconds: float = 0.0
+
+
+class Transfers(NamedTuple):
+    """KV blocks that came from other engines, since the start of the process, as the connector itself counts them."""
+
+    connector: str = ""
+    """Empty: there is none."""
+    count: int = 0
+    """Transfers that ended well."""
+    size_bytes: int = 0
+    tokens: int = 0
+    """Prompt tokens that did not have to be computed here."""
+    failures: int = 0
+    expired: int = 0
+    """Prompts whose blocks nobody fetched in time."""
 
 
 class Timings(NamedTuple):
@@ -98,6 +126,10 @@ class Generation:
     """A JSON document; empty: no constraint."""
     logprobs: int | None = None
     """How many alternatives to report; None: no log-probabilities at all."""
+    adapter: str = ""
+    """The name of a loaded adapter; empty: the base model."""
+    handoff: Handoff | None = None
+    """Where the prompt's KV blocks lie, if another engine has computed them."""
 
 
 class Score(NamedTuple):

