@@ -91,7 +91,7 @@ class Remembering:
         return Prefilled({"remote_block_ids": [[1, 2, 3]]}, 0, 0.1)
 
     async def transfers(self) -> Transfers:
-        return Transfers(connector="Remembering", count=len([r for r in self.continued if r.handoff]))
+        return Transfers(connector="Remembering", completed=len([r for r in self.continued if r.handoff]))
 
 
 @dataclass

@@ -13,7 +13,7 @@ def transfers(connector: str) -> Transfers:
     found = dict(_samples())
     return Transfers(
         connector=connector,
-        count=int(found.get("vllm:nixl_bytes_transferred_count", 0)),
+        completed=int(found.get("vllm:nixl_bytes_transferred_count", 0)),
         size_bytes=int(found.get("vllm:nixl_bytes_transferred_sum", 0)),
         tokens=int(found.get(f"vllm:prompt_tokens_by_source_total/{EXTERNAL}", 0)),
         failures=int(

@@ -119,7 +119,7 @@ def kv_transfer(counted: Transfers, sent: SplitCounters) -> pb.KVTransfer:
         connector=counted.connector,
         remote_prompts=sent.remote,
         failed_prompts=sent.failed,
-        transfers=counted.count,
+        transfers=counted.completed,
         transferred_bytes=counted.size_bytes,
         transferred_tokens=counted.tokens,
         failed_transfers=counted.failures,

@@ -68,7 +68,7 @@ class Transfers(NamedTuple):
 
     connector: str = ""
     """Empty: there is none."""
-    count: int = 0
+    completed: int = 0
     """Transfers that ended well."""
     size_bytes: int = 0
     tokens: int = 0
