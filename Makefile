@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync
 export UV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-vllm check lint format types protos crds bench charts e2e cluster cluster-down clean
+.PHONY: help setup demo up down test test-vllm check lint format types protos crds bench charts e2e e2e-gpu-path cluster cluster-down clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,8 @@ bench: setup    ## benchmarks, each against a peer in the same run
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
 e2e: setup      ## the platform on a real cluster: the one of KUBECONFIG, else one brought up here (root, Debian)
 	@e2e/run
+e2e-gpu-path: .venv-vllm/ready  ## the engine on Ray Serve, prefill and decode apart, on the CPU (slow)
+	@TOUCHSTONE_TEST_RAY=1 .venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm/test_ray_serve.py
 charts: setup   ## lint and test the Helm charts
 	@charts/check
 cluster: setup  ## a real Kubernetes of one node on this machine (root, Debian)

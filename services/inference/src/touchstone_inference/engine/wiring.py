@@ -16,7 +16,7 @@ from touchstone_inference.engine.adapters.vllm_options import Hardware, Transfer
 from touchstone_inference.engine.api.servicer import EngineServicer
 from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.core.splitting import OnFailure, Policy, PrefixMemory, Role
-from touchstone_inference.engine.ports import Adaptable, Model
+from touchstone_inference.engine.ports import Adaptable, Model, Prefillers
 from touchstone_inference.engine.service.adapters import Adapters
 from touchstone_inference.engine.service.serving import EngineService
 from touchstone_inference.engine.service.splitting import Splitting
@@ -82,6 +82,7 @@ class Engine:
 
     manifest: Manifest
     model: Model
+    service: EngineService
     servicer: EngineServicer
     adapters: Adapters | None
 
@@ -94,24 +95,38 @@ class Engine:
             await self.adapters.load(adapter.name, adapter.uri, adapter.digest)
 
 
-async def engine_of(settings: EngineSettings, stack: contextlib.AsyncExitStack) -> Engine:
-    """Make the engine of a revision, ready to be started and served by whatever serves gRPC."""
+async def engine_of(
+    settings: EngineSettings, stack: contextlib.AsyncExitStack, prefillers: Prefillers | None = None
+) -> Engine:
+    """Make the engine of a revision, ready to be started.
+
+    Args:
+        settings: Of the process.
+        stack: Takes what is to be closed at the end.
+        prefillers: How a decode engine reaches prefill engines. None: at `settings.prefill_address`.
+    """
     manifest = Manifest.from_json(settings.revision_manifest)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     model = await model_of(manifest, resolver, settings)
     stack.push_async_callback(model.close)
     splitting = None
     if settings.role is Role.DECODE:
-        channel = await stack.enter_async_context(channels.connect(settings.prefill_address, retry=False))
-        splitting = _splitting(settings, GrpcPrefillers(channel), model)
+        if prefillers is None:
+            channel = await stack.enter_async_context(channels.connect(settings.prefill_address, retry=False))
+            prefillers = GrpcPrefillers(channel)
+        splitting = _splitting(settings, prefillers, model)
     service = EngineService(model, max_queued_requests=settings.max_queued_requests, splitting=splitting)
     adapters = Adapters(model, resolver) if isinstance(model, Adaptable) and manifest.bundle.adapters else None
     return Engine(
-        manifest=manifest, model=model, servicer=EngineServicer(service, manifest, adapters), adapters=adapters
+        manifest=manifest,
+        model=model,
+        service=service,
+        servicer=EngineServicer(service, manifest, adapters),
+        adapters=adapters,
     )
 
 
-def _splitting(settings: EngineSettings, prefillers: GrpcPrefillers, model: Model) -> Splitting:
+def _splitting(settings: EngineSettings, prefillers: Prefillers, model: Model) -> Splitting:
     policy = Policy(
         min_tokens=settings.min_remote_prompt_tokens,
         on_failure=settings.on_transfer_failure,
@@ -119,6 +134,20 @@ def _splitting(settings: EngineSettings, prefillers: GrpcPrefillers, model: Mode
     )
     held = model.description.context_tokens * model.description.slots
     return Splitting(prefillers, policy, PrefixMemory(held * CHARACTERS_PER_TOKEN))
+
+
+def server_of(settings: EngineSettings, engine: Engine) -> GrpcServer:
+    """Make the gRPC server of an engine."""
+    return GrpcServer(
+        ServerSettings(
+            listen=settings.listen,
+            reflection=settings.reflection,
+            drain_delay_seconds=settings.drain_delay_seconds,
+            grace_seconds=settings.grace_seconds,
+            max_concurrent_rpcs=engine.model.description.slots + settings.max_queued_requests + 16,
+        ),
+        [engine.servicer.registered()],
+    )
 
 
 async def run(settings: EngineSettings) -> None:
@@ -131,16 +160,7 @@ async def run(settings: EngineSettings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(observed.shutdown)
         engine = await engine_of(settings, stack)
-        server = GrpcServer(
-            ServerSettings(
-                listen=settings.listen,
-                reflection=settings.reflection,
-                drain_delay_seconds=settings.drain_delay_seconds,
-                grace_seconds=settings.grace_seconds,
-                max_concurrent_rpcs=engine.model.description.slots + settings.max_queued_requests + 16,
-            ),
-            [engine.servicer.registered()],
-        )
+        server = server_of(settings, engine)
         await server.start()
         await engine.start()
         await server.set_serving()
