@@ -63,6 +63,7 @@ DEPLOYMENT = Kind(api_version="apps/v1", name="Deployment", plural="deployments"
 DEFINITION = Kind(
     api_version="apiextensions.k8s.io/v1", name="CustomResourceDefinition", plural="customresourcedefinitions"
 )
+RAY_SERVICE = Kind(api_version="ray.io/v1", name="RayService", plural="rayservices")
 NETWORK_POLICY = Kind(api_version="networking.k8s.io/v1", name="NetworkPolicy", plural="networkpolicies")
 LEASE = Kind(api_version="coordination.k8s.io/v1", name="Lease", plural="leases")
 
@@ -78,6 +79,7 @@ KINDS: Mapping[str, Kind] = {
         EVENT,
         DEPLOYMENT,
         NETWORK_POLICY,
+        RAY_SERVICE,
         LEASE,
     )
 }

@@ -164,8 +164,27 @@ class LiveMetrics:
     time_per_output_token: Distribution = Distribution()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What has moved between prefill and decode of a revision since its engines started, as they count it."""
+
+    engines: int
+    engines_without_connector: int
+    remote_prompts: int = 0
+    """Prompts that prefill engines computed, counted by those who sent them."""
+    failed_prompts: int = 0
+    transfers: int = 0
+    transferred_bytes: int = 0
+    transferred_tokens: int = 0
+    failed_transfers: int = 0
+
+
 class Traffic(Protocol):
     """The router's counters. Errors: PeerUnavailable, PeerRefused."""
+
+    async def moved(self, model: str, revision: str) -> Moved:
+        """Read what has moved between prefill and decode; model is `NAMESPACE/NAME`."""
+        ...
 
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
         """Read the counters of a revision; model is `NAMESPACE/NAME`."""

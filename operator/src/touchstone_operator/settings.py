@@ -33,6 +33,10 @@ class OperatorSettings:
     """Who holds the lease. A pod's name; a restart in the same pod takes its own lease over at once."""
     engine_image: str = ""
     """Image of engines whose spec names none. Empty: processes run without one, on the embedded platform."""
+    vllm_image: str = ""
+    """Image of VLLM engines whose spec names none. Empty: each must name one."""
+    ray: bool = False
+    """Whether KubeRay runs RayServices here: VLLM engines need it."""
     artefacts_uri: str = ""
     """fsspec URI of the artefact store."""
     cache_dir: Path | None = None

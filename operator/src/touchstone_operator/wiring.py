@@ -89,12 +89,13 @@ def reconcilers(settings: OperatorSettings, outside: Outside) -> Mapping[str, Re
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otlp_endpoint or "",
         },
         doors=Doors(settings.inference_address, settings.openai_address),
+        engine_image=settings.engine_image,
+        vllm_image=settings.vllm_image,
+        has_ray=settings.ray,
         namespace=settings.lease_namespace if settings.network_policies else "",
     )
     return {
-        objects.MODEL_DEPLOYMENT.name: ModelDeployments(
-            outside=outside, platform=platform, default_image=settings.engine_image
-        ),
+        objects.MODEL_DEPLOYMENT.name: ModelDeployments(outside=outside, platform=platform),
         objects.RAG_INDEX.name: RagIndexes(outside=outside, endpoint=settings.retrieval_address),
         objects.EVAL_RUN.name: EvalRuns(outside=outside),
         objects.FINETUNE_JOB.name: FinetuneJobs(outside=outside),

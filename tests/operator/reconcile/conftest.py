@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import yaml
 from touchstone_operator import errors, objects
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Key, Kind
 from touchstone_operator.plan.workload import Platform
-from touchstone_operator.ports import BuildReport, LiveMetrics, Outside, RunReport, RunRequest, StoredIndex
+from touchstone_operator.ports import BuildReport, LiveMetrics, Moved, Outside, RunReport, RunRequest, StoredIndex
 from touchstone_operator.reconcile.evalruns import EvalRuns
 from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
@@ -269,6 +270,10 @@ class FakeTraffic:
 
     def __init__(self) -> None:
         self.live = LiveMetrics(requests=0, errors=0)
+        self.moves = Moved(engines=2, engines_without_connector=0)
+
+    async def moved(self, model: str, revision: str) -> Moved:
+        return self.moves
 
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
         return self.live
@@ -284,7 +289,8 @@ class World:
         self.retrieval = FakeRetrieval()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
-        self.platform = Platform(environment={}, namespace="touchstone")
+        self.platform = Platform(environment={}, namespace="touchstone", has_ray=True, vllm_image="vllm:1")
+        self.has_place = True
         self.weights: list[dict[str, int]] = []
         """Every distribution of traffic that was ever written."""
 
@@ -337,6 +343,30 @@ class World:
                 }
                 if obj.get("status") != status:
                     self.cluster.set_status(objects.DEPLOYMENT, name, status)
+            if kind == "RayService":
+                status = self._ray_status(obj)
+                if obj.get("status") != status:
+                    self.cluster.set_status(objects.RAY_SERVICE, name, status)
+
+    def _ray_status(self, obj: JsonObject) -> JsonObject:
+        """What KubeRay writes of a RayService whose pods have a place, or have none."""
+        (application,) = yaml.safe_load(obj["spec"]["serveConfigV2"])["applications"]
+        message = "" if self.has_place else "1 replicas that have taken more than 30s to be scheduled."
+        deployment = {"status": "HEALTHY" if self.has_place else "UPDATING", "message": message}
+        found = {
+            "status": "RUNNING" if self.has_place else "DEPLOYING",
+            "serveDeploymentStatuses": {each["name"]: deployment for each in application["deployments"]},
+        }
+        groups = obj["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+        return {
+            "observedGeneration": obj["metadata"]["generation"],
+            "numServeEndpoints": sum(group["replicas"] for group in groups) if self.has_place else 0,
+            "conditions": [
+                {"type": "Ready", "status": str(self.has_place), "reason": "NonZeroServeEndpoints"},
+                {"type": "UpgradeInProgress", "status": "False", "reason": "NoPendingCluster"},
+            ],
+            "activeServiceStatus": {"applicationStatuses": {application["name"]: found}},
+        }
 
     def _note(self) -> None:
         for (kind, _, _), obj in self.cluster.objects.items():

@@ -213,7 +213,7 @@ async def test_a_missing_prompt_is_a_condition_and_heals(world: Any, apply: Call
 
 async def test_what_is_not_supported_yet_is_said(world: Any, apply: Callable[..., None]) -> None:
     apply()
-    world.deployment()["spec"]["engine"] = {"type": "VLLM"}
+    world.deployment()["spec"]["expose"] = {"inferencePool": True}
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
 

@@ -7,7 +7,7 @@ from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.ports import Distribution, LiveMetrics
+from touchstone_operator.ports import Distribution, LiveMetrics, Moved
 
 PEER = "inference"
 
@@ -17,6 +17,21 @@ class TrafficClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = pb_grpc.InferenceServiceStub(channel)
+
+    async def moved(self, model: str, revision: str) -> Moved:
+        """Have the router ask the engines of a revision what has moved between them."""
+        message = pb.GetKVTransferRequest(model=model, revision=revision)
+        found = await ask(PEER, self._stub.GetKVTransfer(message, timeout=TIMEOUT_SECONDS))
+        return Moved(
+            engines=found.engines,
+            engines_without_connector=found.engines_without_connector,
+            remote_prompts=found.remote_prompts,
+            failed_prompts=found.failed_prompts,
+            transfers=found.transfers,
+            transferred_bytes=found.transferred_bytes,
+            transferred_tokens=found.transferred_tokens,
+            failed_transfers=found.failed_transfers,
+        )
 
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
         """Read the counters of a revision."""

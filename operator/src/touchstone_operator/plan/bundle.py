@@ -5,7 +5,7 @@ cannot do is named field by field.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from touchstone_runtime.revisions import Digest, Manifest
 from touchstone_operator.api.bundles import ModelSource
 from touchstone_operator.api.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from touchstone_operator.api.ragindex import RagIndex
-from touchstone_operator.api.servings import Parallelism, RoleSpec
+from touchstone_operator.plan import support
 
 _DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _FRAGMENT = re.compile(r"#sha256=([0-9a-f]{64})$")
@@ -41,7 +41,9 @@ class Contents:
     index: RagIndex | None = None
     """The RagIndex that is referred to; None when it is missing."""
     default_image: str = ""
-    """The platform's engine image."""
+    """The platform's image for the engine's type."""
+    has_ray: bool = False
+    """Whether the platform has KubeRay run RayServices."""
     has_network_policies: bool = False
     """Whether the platform bounds who reaches engines."""
 
@@ -49,7 +51,7 @@ class Contents:
 def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unresolved:
     """Resolve a spec and its contents into a revision's manifest."""
     spec, namespace = deployment.spec, deployment.metadata.namespace
-    refusal = unsupported(spec) or _unbounded(spec, contents)
+    refusal = _unsupported(spec) or _unplaced(spec, contents) or _unbounded(spec, contents)
     if refusal:
         return refusal
     if isinstance(contents.model_digest, Unresolved):
@@ -79,11 +81,22 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
     )
 
 
-def unsupported(spec: ModelDeploymentSpec) -> Unresolved | None:
-    """Name the first field that asks for what this version cannot do."""
-    for field, is_asked, advice in _UNSUPPORTED:
-        if is_asked(spec):
-            return Unresolved("NotSupportedYet", f"{field} is not supported yet: {advice}.")
+def _unsupported(spec: ModelDeploymentSpec) -> Unresolved | None:
+    message = support.unsupported(spec)
+    return Unresolved("NotSupportedYet", message) if message else None
+
+
+def _unplaced(spec: ModelDeploymentSpec, contents: Contents) -> Unresolved | None:
+    """Refuse what this platform has nothing to run with."""
+    if spec.engine.type != "VLLM":
+        return None
+    if not contents.has_ray:
+        message = (
+            "spec.engine.type VLLM needs Ray, which this platform does not use. Install KubeRay and set ray.enabled."
+        )
+        return Unresolved("RayNotEnabled", message)
+    if not (spec.engine.image or contents.default_image):
+        return Unresolved("EngineImageMissing", "The platform names no image for VLLM. Set spec.engine.image.")
     return None
 
 
@@ -94,11 +107,6 @@ def _unbounded(spec: ModelDeploymentSpec, contents: Contents) -> Unresolved | No
         "spec.access.allowedNamespaces: this platform writes no NetworkPolicies. Remove it, or have them switched on."
     )
     return Unresolved("NotSupportedYet", message)
-
-
-def role(spec: ModelDeploymentSpec) -> RoleSpec:
-    """Take the one role of an aggregated deployment; its defaults when nothing is set."""
-    return (spec.serving.aggregated if spec.serving else None) or RoleSpec()
 
 
 def declared_digest(model: ModelSource, engine_type: str, served_name: str) -> Digest | None:
@@ -148,35 +156,3 @@ def _rag(spec: ModelDeploymentSpec, namespace: str, index: RagIndex | None) -> r
     if revision is None:
         return Unresolved("IndexRevisionNotFound", f"RagIndex {name} has no revision {wanted}.", True)
     return revisions.Rag(index=f"{namespace}/{name}", revision=wanted, digest=Digest(revision.digest))
-
-
-def _is_parallel(role: RoleSpec) -> bool:
-    return role.parallelism is not None and role.parallelism != Parallelism()
-
-
-_UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...] = (
-    ("spec.adapters", lambda s: bool(s.adapters), "merge the adapter into the weights, or remove it"),
-    ("spec.engine.type VLLM", lambda s: s.engine.type == "VLLM", "use LlamaCpp, External or Scripted"),
-    (
-        "spec.engine.type External without an https:// address in spec.model.uri",
-        lambda s: s.engine.type == "External" and not s.model.uri.startswith("https://"),
-        "give the address of an OpenAI-compatible API",
-    ),
-    (
-        "spec.model.uri https:// without spec.engine.type External",
-        lambda s: s.engine.type != "External" and s.model.uri.startswith("https://"),
-        "give the address of weights",
-    ),
-    ("spec.serving.mode Disaggregated", lambda s: bool(s.serving and s.serving.mode != "Aggregated"), "use Aggregated"),
-    ("spec.serving.aggregated.scaling", lambda s: role(s).scaling is not None, "set replicas"),
-    ("spec.serving.aggregated.parallelism", lambda s: _is_parallel(role(s)), "remove it: one replica is one process"),
-    (
-        "spec.access.auth",
-        lambda s: bool(s.access and s.access.auth),
-        "remove it: what the router asks for holds for all",
-    ),
-    ("spec.access.quotas", lambda s: bool(s.access and s.access.quotas), "remove it"),
-    ("spec.expose.inferencePool", lambda s: bool(s.expose and s.expose.inference_pool), "set it to false"),
-    ("spec.tracing", lambda s: s.tracing is not None, "remove it: the platform's tracing applies"),
-    ("spec.cache.prefetch", lambda s: bool(s.cache and s.cache.prefetch), "set it to false"),
-)

@@ -11,10 +11,10 @@ from touchstone_operator.api.evaluations import Gate, GateResult
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.rollouts import Rollout
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan import bundle, engines, workload
+from touchstone_operator.plan import engines, workload, workloads
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.rollout_terms import Decision, Policy, State
-from touchstone_operator.ports import LiveMetrics
+from touchstone_operator.ports import LiveMetrics, Moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,12 @@ class Observed:
     """Manifests of revisions that exist, by name, newest first."""
     config_maps: Mapping[str, JsonObject] = field(default_factory=dict)
     engines: Mapping[str, JsonObject] = field(default_factory=dict)
-    """Deployments by revision."""
+    """What runs engines, by revision: Deployments and RayServices."""
     runs: tuple[EvalRun, ...] = ()
     """EvalRuns that the ModelDeployment controls."""
     run_objects: Mapping[str, JsonObject] = field(default_factory=dict)
+    moved: Moved | None = None
+    """What has moved between the roles of the stable revision; None where there is one role, or nobody answered."""
     live: Mapping[str, LiveMetrics | None] = field(default_factory=dict)
     """Counters by gate, of the revision whose live metrics are watched."""
 
@@ -45,10 +47,15 @@ class Observed:
         return {gate.name: gate for gate in self.rollout.gates or ()}
 
     @property
+    def is_disaggregated(self) -> bool:
+        """Whether prefill and decode are apart."""
+        serving = self.deployment.spec.serving
+        return serving is not None and serving.mode == "Disaggregated"
+
+    @property
     def replicas(self) -> int:
-        """How many engines a revision runs."""
-        replicas = bundle.role(self.deployment.spec).replicas
-        return 1 if replicas is None else replicas
+        """How many engines a revision runs, of all its roles."""
+        return workloads.wanted_replicas(self.deployment)
 
     @property
     def ready(self) -> frozenset[str]:

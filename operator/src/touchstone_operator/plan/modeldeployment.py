@@ -22,6 +22,7 @@ from touchstone_operator.plan import (
     rollout_policy,
     times,
     workload,
+    workloads,
 )
 from touchstone_operator.plan.actions import Child, Plan
 from touchstone_operator.plan.bundle import Unresolved
@@ -31,6 +32,8 @@ from touchstone_operator.plan.rollout_terms import Hold, Stage, State, View
 from touchstone_operator.plan.workload import Platform
 from touchstone_operator.ports import Measured
 
+TRANSFER_POLL = timedelta(seconds=30)
+"""How often it is asked what moves between prefill and decode."""
 LIVE_POLL = timedelta(seconds=5)
 """How often live metrics are looked at while a gate or a bake watches them."""
 
@@ -148,14 +151,11 @@ def _children(course: Course, platform: Platform) -> tuple[Child, ...]:
     wanted = sorted(decision.running) + ([decision.state.stable] if decision.state.stable and is_stable_idle else [])
     for revision in wanted:
         manifest = course.known.get(revision)
-        if manifest is None or not workload.has_engines(manifest):
-            continue
-        replicas = course.observed.replicas if revision in decision.running else 0
-        obj = workload.engine_deployment(deployment, manifest, platform, replicas=replicas)
-        children.append(Child(objects.DEPLOYMENT, obj))
-    if platform.namespace:
-        children.append(Child(objects.NETWORK_POLICY, workload.network_policy(deployment, platform)))
-    return tuple(children)
+        is_running = revision in decision.running
+        child = manifest and workloads.child(deployment, manifest, platform, is_running=is_running)
+        if child:
+            children.append(child)
+    return (*children, *workloads.policies(deployment, platform))
 
 
 def _runs(course: Course, judgements: Mapping[str, Judgement]) -> tuple[Child, ...]:
@@ -197,9 +197,21 @@ def _drained_at(course: Course) -> dict[str, datetime]:
 
 def _retired(course: Course) -> tuple[Child, ...]:
     drained = _drained_at(course)
-    return tuple(
-        Child(objects.DEPLOYMENT, course.observed.engines[name]) for name, at in drained.items() if at <= course.now
-    )
+    due = [name for name, at in drained.items() if at <= course.now]
+    return tuple(_engines(course, name) for name in (*due, *_resting(course)))
+
+
+def _engines(course: Course, revision: str) -> Child:
+    found = course.observed.engines[revision]
+    return Child(objects.RAY_SERVICE if engines.is_ray_service(found) else objects.DEPLOYMENT, found)
+
+
+def _resting(course: Course) -> tuple[str, ...]:
+    """List the stable revision if it is to rest and runs on Ray, which cannot rest."""
+    stable = course.decision.state.stable
+    found = course.observed.engines.get(stable)
+    is_wanted = stable in course.decision.running and course.observed.replicas > 0
+    return (stable,) if found is not None and engines.is_ray_service(found) and not is_wanted else ()
 
 
 def _kept(course: Course) -> tuple[str, ...]:
@@ -222,4 +234,6 @@ def _forgotten(course: Course, keep: tuple[str, ...]) -> tuple[Child, ...]:
 def _next_look(course: Course) -> datetime | None:
     is_watching = course.decision.stage in {Stage.WATCHING, Stage.BAKING} and course.observed.live
     is_waiting = isinstance(course.manifest, Unresolved) and course.manifest.reason == "ModelResolving"
-    return course.now + LIVE_POLL if is_watching or is_waiting else None
+    if is_watching or is_waiting:
+        return course.now + LIVE_POLL
+    return course.now + TRANSFER_POLL if course.observed.is_disaggregated else None

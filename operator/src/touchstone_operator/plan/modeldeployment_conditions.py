@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from touchstone_operator.api.evaluations import GateResult
 from touchstone_operator.api.modeldeployment import RevisionStatus
-from touchstone_operator.plan import conditions, engines
+from touchstone_operator.plan import conditions, engines, transfers
 from touchstone_operator.plan.bundle import Unresolved
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.plan.course import Course
@@ -20,9 +20,12 @@ TYPES = ("Ready", "ModelCached", "WorkloadsReady", "CandidateAvailable", "Promot
 def observe(course: Course, revisions: Sequence[RevisionStatus]) -> tuple[Observation, ...]:
     """Observe all conditions."""
     gates = {revision.name: revision.gates or () for revision in revisions}
-    ready, promoted = _ready(course), _promoted(course, gates)
+    promoted = _promoted(course, gates)
+    transfer = (transfers.observe(course.observed.moved),) if _is_apart(course) else ()
+    ready = _ready(course, transfer)
     return (
         ready,
+        *transfer,
         _model_cached(course),
         _workloads_ready(course),
         _candidate_available(course),
@@ -32,13 +35,20 @@ def observe(course: Course, revisions: Sequence[RevisionStatus]) -> tuple[Observ
     )
 
 
-def _ready(course: Course) -> Observation:
+def _is_apart(course: Course) -> bool:
+    return course.observed.is_disaggregated and bool(course.decision.state.stable)
+
+
+def _ready(course: Course, transfer: Sequence[Observation]) -> Observation:
     state, observed = course.decision.state, course.observed
     if not state.stable:
         return conditions.fails("Ready", "NoStableRevision", "No revision has passed its gates yet.")
     if observed.replicas == 0:
         return conditions.holds("Ready", "Idle", "Scaled to zero.")
     if state.stable in observed.ready and state.stable in course.decision.running:
+        wrong = next((each for each in transfer if each.status == "False"), None)
+        if wrong:
+            return conditions.fails("Ready", "KVTransferUnhealthy", f"{wrong.reason}: {wrong.message}")
         return conditions.holds("Ready", "Serving", f"Revision {state.stable} serves.")
     if course.policy.strategy is Strategy.RECREATE and state.candidate:
         return conditions.fails("Ready", "Recreating", f"{state.stable} makes room for {state.candidate}.")
@@ -64,9 +74,11 @@ def _workloads_ready(course: Course) -> Observation:
     if not running:
         return conditions.fails("WorkloadsReady", "NoEngines", "No engines run.")
     if missing:
-        return conditions.fails(
-            "WorkloadsReady", "EnginesNotReady", f"Not all engines of {', '.join(missing)} are ready."
-        )
+        found = course.observed.engines
+        reason = "InsufficientCapacity" if any(engines.lacks_capacity(found, n) for n in missing) else "EnginesNotReady"
+        said = " ".join(filter(None, (engines.complaint(found, name) for name in missing)))
+        message = f"Not all engines of {', '.join(missing)} are ready. {said}"
+        return conditions.fails("WorkloadsReady", reason, message.strip())
     return conditions.holds("WorkloadsReady", "EnginesReady", "All engines are ready.")
 
 

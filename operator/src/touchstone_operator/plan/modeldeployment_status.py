@@ -15,10 +15,9 @@ from touchstone_operator.api.modeldeployment import (
     ModelDeploymentStatus,
     RevisionComponents,
     RevisionStatus,
-    RoleStatus,
     RolloutStatus,
 )
-from touchstone_operator.plan import conditions, engines, modeldeployment_conditions, times
+from touchstone_operator.plan import conditions, engines, modeldeployment_conditions, times, workloads
 from touchstone_operator.plan.course import Course
 from touchstone_operator.plan.rollout_terms import Hold, State
 from touchstone_operator.plan.workload import Doors
@@ -57,7 +56,7 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
         failed_revision=state.failed or None,
         revisions=revisions,
         rollout=_rollout(course),
-        roles=(_role(course),),
+        roles=workloads.role_statuses(deployment, course.observed.engines.get(state.stable or state.candidate)),
         last_failure=deployment.status.last_failure,
         conditions=conditions.merge(
             deployment.status.conditions, observed, generation=deployment.metadata.generation, now=course.now
@@ -133,16 +132,4 @@ def _rollout(course: Course) -> RolloutStatus:
         promoted_at=times.write(state.promoted_at) if state.promoted_at else None,
         previous_revision=state.previous or None,
         message=f"Waits for {decision.waiting_for}." if decision.waiting_for else None,
-    )
-
-
-def _role(course: Course) -> RoleStatus:
-    current = course.decision.state.stable or course.decision.state.candidate
-    found = course.observed.engines.get(current)
-    status = (found or {}).get("status") or {}
-    return RoleStatus(
-        name="engine",
-        desired=course.observed.replicas,
-        ready=engines.ready_replicas(found) if found else 0,
-        updated=int(status.get("updatedReplicas") or 0),
     )

@@ -9,15 +9,20 @@ from touchstone_runtime.revisions import MANIFEST_KEY, Manifest
 from touchstone_operator import objects
 from touchstone_operator.api.common import ApiModel
 from touchstone_operator.api.modeldeployment import ModelDeployment
-from touchstone_operator.api.servings import PodTemplate, Resources
+from touchstone_operator.api.servings import PodTemplate, Resources, RoleSpec
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan import bundle
+from touchstone_operator.plan import roles
 
 ENGINE_PORT = 50051
 TERMINATION_GRACE_SECONDS = 60
 """Longer than the engine's own drain."""
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """The label by which the API server itself names every namespace."""
+SECURITY_CONTEXT: JsonObject = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+}
 PLACEHOLDER_IMAGE = "touchstone-engine"
 """Where the platform names no image, processes run without one; the field must not be empty all the same."""
 
@@ -36,6 +41,12 @@ class Platform:
     environment: Mapping[str, str]
     """Variables with their values; empty values are left out."""
     doors: Doors = field(default_factory=Doors)
+    engine_image: str = ""
+    """Image of engines whose spec names none."""
+    vllm_image: str = ""
+    """Image of VLLM engines whose spec names none."""
+    has_ray: bool = False
+    """Whether KubeRay runs RayServices here."""
     namespace: str = ""
     """Where the router runs, which NetworkPolicies let in. Empty: no policies are written."""
 
@@ -45,7 +56,7 @@ def manifest_config_map(deployment: ModelDeployment, manifest: Manifest) -> Json
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _metadata(deployment, manifest.name),
+        "metadata": metadata_of(deployment, manifest.name),
         "immutable": True,
         "data": {MANIFEST_KEY: manifest.to_json()},
     }
@@ -61,7 +72,10 @@ def engine_deployment(
 ) -> JsonObject:
     """Write the Deployment of a revision's engines."""
     selector = {objects.LABEL_REVISION: manifest.name, objects.LABEL_ROLE: "engine"}
-    metadata = _metadata(deployment, manifest.name, role="engine")
+    metadata = metadata_of(deployment, manifest.name, role="engine")
+    role = roles.role(deployment.spec)
+    container = engine_container(deployment, manifest, platform, role)
+    container["command"] = ["python", "-m", "touchstone_inference.engine"]
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -71,7 +85,7 @@ def engine_deployment(
             "revisionHistoryLimit": 1,
             "selector": {"matchLabels": selector},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-            "template": _pod_template(deployment, manifest, platform, labels=metadata["labels"]),
+            "template": pod_template(deployment, role, container, labels=metadata["labels"]),
         },
     }
 
@@ -94,7 +108,7 @@ def network_policy(deployment: ModelDeployment, platform: Platform) -> JsonObjec
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": _metadata(deployment, name) | {"name": name},
+        "metadata": metadata_of(deployment, name) | {"name": name},
         "spec": {
             "podSelector": {
                 "matchLabels": objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name, role="engine")
@@ -107,7 +121,8 @@ def network_policy(deployment: ModelDeployment, platform: Platform) -> JsonObjec
     }
 
 
-def _metadata(deployment: ModelDeployment, name: str, *, role: str = "") -> JsonObject:
+def metadata_of(deployment: ModelDeployment, name: str, *, role: str = "") -> JsonObject:
+    """Write the metadata of a revision's child."""
     return {
         "name": name,
         "namespace": deployment.metadata.namespace,
@@ -116,17 +131,18 @@ def _metadata(deployment: ModelDeployment, name: str, *, role: str = "") -> Json
     }
 
 
-def _pod_template(
-    deployment: ModelDeployment, manifest: Manifest, platform: Platform, *, labels: Mapping[str, str]
+def pod_template(
+    deployment: ModelDeployment, role: RoleSpec, container: JsonObject, *, labels: Mapping[str, str]
 ) -> JsonObject:
-    wanted = bundle.role(deployment.spec).pod_template or PodTemplate()
+    """Write the pods of a role round their container."""
+    wanted = role.pod_template or PodTemplate()
     spec: JsonObject = {
         # An engine asks nothing of the API server.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_container(deployment, manifest, platform)],
+        "containers": [container],
         "volumes": [{"name": "tmp", "emptyDir": {}}, *_cache_volumes(deployment)],
     }
     optional = {
@@ -145,21 +161,23 @@ def _pod_template(
     return {"metadata": metadata, "spec": spec | {name: value for name, value in optional.items() if value}}
 
 
-def _container(deployment: ModelDeployment, manifest: Manifest, platform: Platform) -> JsonObject:
-    role = bundle.role(deployment.spec)
+def engine_container(
+    deployment: ModelDeployment,
+    manifest: Manifest,
+    platform: Platform,
+    role: RoleSpec,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> JsonObject:
+    """Write the container of an engine; what starts it is the caller's."""
     credentials = deployment.spec.model.credentials_secret_ref
     container: JsonObject = {
         "name": "engine",
         "image": manifest.bundle.engine.image or PLACEHOLDER_IMAGE,
-        "command": ["python", "-m", "touchstone_inference.engine"],
         "ports": [{"name": "grpc", "containerPort": ENGINE_PORT, "protocol": "TCP"}],
-        "env": _environment(deployment, manifest, platform),
+        "env": _environment(deployment, manifest, platform, role, environment or {}),
         "readinessProbe": {"grpc": {"port": ENGINE_PORT}, "periodSeconds": 2, "failureThreshold": 3},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-        },
+        "securityContext": SECURITY_CONTEXT,
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_cache_mounts(deployment)],  # noqa: S108  # the pod's own
     }
     resources = _resources(role.resources)
@@ -170,7 +188,13 @@ def _container(deployment: ModelDeployment, manifest: Manifest, platform: Platfo
     return container
 
 
-def _environment(deployment: ModelDeployment, manifest: Manifest, platform: Platform) -> list[JsonObject]:
+def _environment(
+    deployment: ModelDeployment,
+    manifest: Manifest,
+    platform: Platform,
+    role: RoleSpec,
+    more: Mapping[str, str],
+) -> list[JsonObject]:
     own: list[JsonObject] = [
         {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": "TOUCHSTONE_LISTEN", "value": f"$(POD_IP):{ENGINE_PORT}"},
@@ -179,11 +203,12 @@ def _environment(deployment: ModelDeployment, manifest: Manifest, platform: Plat
             "valueFrom": {"configMapKeyRef": {"name": manifest.name, "key": MANIFEST_KEY}},
         },
     ]
-    own += [{"name": name, "value": value} for name, value in sorted(platform.environment.items()) if value]
+    values = {**platform.environment, **more}
+    own += [{"name": name, "value": value} for name, value in sorted(values.items()) if value]
     if _has_cache_claim(deployment):
         own.append({"name": "TOUCHSTONE_CACHE_DIR", "value": CACHE_PATH})
     taken = {variable["name"] for variable in own}
-    wanted = (bundle.role(deployment.spec).pod_template or PodTemplate()).env or ()
+    wanted = (role.pod_template or PodTemplate()).env or ()
     return own + [variable.dump() for variable in wanted if variable.name not in taken]
 
 

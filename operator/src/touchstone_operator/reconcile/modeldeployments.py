@@ -12,11 +12,11 @@ from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
-from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions
+from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions, support
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.course import Observed
 from touchstone_operator.plan.workload import Platform
-from touchstone_operator.ports import LiveMetrics, Outside
+from touchstone_operator.ports import LiveMetrics, Moved, Outside
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
 
@@ -27,7 +27,6 @@ class ModelDeployments:
 
     outside: Outside
     platform: Platform
-    default_image: str = ""
 
     async def reconcile(self, key: Key) -> Outcome:
         """Look at a ModelDeployment once."""
@@ -58,22 +57,22 @@ class ModelDeployments:
         namespace, name = deployment.metadata.namespace, deployment.metadata.name
         labels = objects.labels(objects.MODEL_DEPLOYMENT, name)
         cluster = self.outside.cluster
-        config_maps, deployments, runs = await asyncio.gather(
-            cluster.list(objects.CONFIG_MAP, namespace, labels=labels),
-            cluster.list(objects.DEPLOYMENT, namespace, labels=labels),
-            cluster.list(objects.EVAL_RUN, namespace, labels=labels),
-        )
-        own = [_controlled(found, deployment) for found in (config_maps, deployments, runs)]
-        manifests = _manifests(own[0])
+        kinds = [objects.CONFIG_MAP, objects.EVAL_RUN, objects.DEPLOYMENT]
+        kinds += [objects.RAY_SERVICE] if self.platform.has_ray else []
+        found = await asyncio.gather(*(cluster.list(kind, namespace, labels=labels) for kind in kinds))
+        config_maps, runs, *workloads = (_controlled(objs, deployment) for objs in found)
+        running = [obj for objs in workloads for obj in objs if not obj["metadata"].get("deletionTimestamp")]
+        manifests = _manifests(config_maps)
         return Observed(
             deployment=deployment,
             contents=await self._contents(deployment, manifests),
             manifests=manifests,
-            config_maps={obj["metadata"]["name"]: obj for obj in own[0]},
-            engines={obj["metadata"]["name"]: obj for obj in own[1] if not obj["metadata"].get("deletionTimestamp")},
-            runs=tuple(EvalRun.read(obj) for obj in own[2]),
-            run_objects={obj["metadata"]["name"]: obj for obj in own[2]},
+            config_maps={obj["metadata"]["name"]: obj for obj in config_maps},
+            engines={obj["metadata"]["name"]: obj for obj in running},
+            runs=tuple(EvalRun.read(obj) for obj in runs),
+            run_objects={obj["metadata"]["name"]: obj for obj in runs},
             live=await self._live(deployment),
+            moved=await self._moved(deployment),
         )
 
     async def _contents(self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]) -> Contents:
@@ -91,7 +90,8 @@ class ModelDeployments:
             model_digest=await self._model_digest(deployment, manifests),
             prompt=prompt,
             index=index,
-            default_image=self.default_image,
+            default_image=self.platform.vllm_image if spec.engine.type == "VLLM" else self.platform.engine_image,
+            has_ray=self.platform.has_ray,
             has_network_policies=bool(self.platform.namespace),
         )
 
@@ -102,7 +102,7 @@ class ModelDeployments:
         served_name = model.name or deployment.metadata.name
         known = bundle.declared_digest(model, deployment.spec.engine.type, served_name)
         known = known or bundle.pinned_digest(model, manifests.values())
-        if known or bundle.unsupported(deployment.spec):
+        if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
         try:
             return await self.outside.models.digest(model.uri, credentials=await self._credentials(deployment))
@@ -118,6 +118,16 @@ class ModelDeployments:
         secret = await self.outside.cluster.get(objects.SECRET, deployment.metadata.namespace, reference.name)
         data = (secret or {}).get("data") or {}
         return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+    async def _moved(self, deployment: ModelDeployment) -> Moved | None:
+        serving, stable = deployment.spec.serving, deployment.status.stable_revision
+        if serving is None or serving.mode != "Disaggregated" or not stable:
+            return None
+        try:
+            model = f"{deployment.metadata.namespace}/{deployment.metadata.name}"
+            return await self.outside.traffic.moved(model, stable)
+        except (errors.PeerUnavailable, errors.PeerRefused):
+            return None
 
     async def _live(self, deployment: ModelDeployment) -> dict[str, LiveMetrics | None]:
         revision, gates = modeldeployment.watched_gates(deployment)

@@ -830,6 +830,76 @@ class GetRevisionMetricsResponse(google.protobuf.message.Message):
 global___GetRevisionMetricsResponse = GetRevisionMetricsResponse
 
 @typing.final
+class GetKVTransferRequest(google.protobuf.message.Message):
+    """GetKVTransferRequest names a revision."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """model is `NAMESPACE/NAME` of a ModelDeployment. Required."""
+    revision: builtins.str
+    """revision is the revision's name. Required."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        revision: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "revision", b"revision"]) -> None: ...
+
+global___GetKVTransferRequest = GetKVTransferRequest
+
+@typing.final
+class GetKVTransferResponse(google.protobuf.message.Message):
+    """GetKVTransferResponse adds up what the engines count. Prompts that were sent are counted by those who sent them, and
+    what came by the connector: prompts without blocks mean that everything is computed twice.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENGINES_FIELD_NUMBER: builtins.int
+    ENGINES_WITHOUT_CONNECTOR_FIELD_NUMBER: builtins.int
+    REMOTE_PROMPTS_FIELD_NUMBER: builtins.int
+    FAILED_PROMPTS_FIELD_NUMBER: builtins.int
+    TRANSFERS_FIELD_NUMBER: builtins.int
+    TRANSFERRED_BYTES_FIELD_NUMBER: builtins.int
+    TRANSFERRED_TOKENS_FIELD_NUMBER: builtins.int
+    FAILED_TRANSFERS_FIELD_NUMBER: builtins.int
+    engines: builtins.int
+    """engines is how many engines answered."""
+    engines_without_connector: builtins.int
+    """engines_without_connector is how many of those compute all prompts themselves."""
+    remote_prompts: builtins.int
+    """remote_prompts is how many prompts prefill engines computed."""
+    failed_prompts: builtins.int
+    """failed_prompts is how many they should have computed and did not."""
+    transfers: builtins.int
+    """transfers is how many transfers ended well."""
+    transferred_bytes: builtins.int
+    """transferred_bytes is what they carried."""
+    transferred_tokens: builtins.int
+    """transferred_tokens is how many prompt tokens came by them."""
+    failed_transfers: builtins.int
+    """failed_transfers is how many failed."""
+    def __init__(
+        self,
+        *,
+        engines: builtins.int = ...,
+        engines_without_connector: builtins.int = ...,
+        remote_prompts: builtins.int = ...,
+        failed_prompts: builtins.int = ...,
+        transfers: builtins.int = ...,
+        transferred_bytes: builtins.int = ...,
+        transferred_tokens: builtins.int = ...,
+        failed_transfers: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["engines", b"engines", "engines_without_connector", b"engines_without_connector", "failed_prompts", b"failed_prompts", "failed_transfers", b"failed_transfers", "remote_prompts", b"remote_prompts", "transferred_bytes", b"transferred_bytes", "transferred_tokens", b"transferred_tokens", "transfers", b"transfers"]) -> None: ...
+
+global___GetKVTransferResponse = GetKVTransferResponse
+
+@typing.final
 class UsageTotals(google.protobuf.message.Message):
     """UsageTotals are token counts."""
 

@@ -71,6 +71,11 @@ class InferenceServiceStub(object):
                 request_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsRequest.SerializeToString,
                 response_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsResponse.FromString,
                 _registered_method=True)
+        self.GetKVTransfer = channel.unary_unary(
+                '/touchstone.inference.v1.InferenceService/GetKVTransfer',
+                request_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.SerializeToString,
+                response_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer(object):
@@ -127,6 +132,13 @@ class InferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetKVTransfer(self, request, context):
+        """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -164,6 +176,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.GetRevisionMetrics,
                     request_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsRequest.FromString,
                     response_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsResponse.SerializeToString,
+            ),
+            'GetKVTransfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKVTransfer,
+                    request_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.FromString,
+                    response_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -357,6 +374,33 @@ class InferenceService(object):
             '/touchstone.inference.v1.InferenceService/GetRevisionMetrics',
             touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsRequest.SerializeToString,
             touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetRevisionMetricsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKVTransfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.inference.v1.InferenceService/GetKVTransfer',
+            touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.SerializeToString,
+            touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,6 +65,12 @@ class InferenceServiceStub:
     ]
     """GetRevisionMetrics returns counters of one revision over a window: what live gates read."""
 
+    GetKVTransfer: grpc.UnaryUnaryMultiCallable[
+        touchstone.inference.v1.inference_service_pb2.GetKVTransferRequest,
+        touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse,
+    ]
+    """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
+
 class InferenceServiceAsyncStub:
     """InferenceService answers with the revision that the ModelDeployment's traffic weights choose. A caller may pin a
     revision by the request metadata `x-touchstone-revision`. The metadata `x-request-id` is echoed; one is made if absent.
@@ -111,6 +117,12 @@ class InferenceServiceAsyncStub:
         touchstone.inference.v1.inference_service_pb2.GetRevisionMetricsResponse,
     ]
     """GetRevisionMetrics returns counters of one revision over a window: what live gates read."""
+
+    GetKVTransfer: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.inference.v1.inference_service_pb2.GetKVTransferRequest,
+        touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse,
+    ]
+    """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
 
 class InferenceServiceServicer(metaclass=abc.ABCMeta):
     """InferenceService answers with the revision that the ModelDeployment's traffic weights choose. A caller may pin a
@@ -172,5 +184,13 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[touchstone.inference.v1.inference_service_pb2.GetRevisionMetricsResponse, collections.abc.Awaitable[touchstone.inference.v1.inference_service_pb2.GetRevisionMetricsResponse]]:
         """GetRevisionMetrics returns counters of one revision over a window: what live gates read."""
+
+    @abc.abstractmethod
+    def GetKVTransfer(
+        self,
+        request: touchstone.inference.v1.inference_service_pb2.GetKVTransferRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse, collections.abc.Awaitable[touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse]]:
+        """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

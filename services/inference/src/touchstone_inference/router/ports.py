@@ -18,6 +18,7 @@ from touchstone_inference.router.core.generation import (
     Turn,
 )
 from touchstone_inference.router.core.observing import Json
+from touchstone_inference.router.core.transfers import Transfer
 from touchstone_inference.router.core.view import Endpoint, Revision, Snapshot
 
 
@@ -51,6 +52,10 @@ class Engine(Protocol):
 
     async def count_tokens(self, conversation: Sequence[Turn], *, timeout_seconds: float) -> int:
         """Count the tokens of a rendered conversation. Raises Unimplemented where the engine cannot."""
+        ...
+
+    async def transfer(self, *, timeout_seconds: float) -> Transfer:
+        """Ask what came from prefill engines."""
         ...
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:

@@ -112,7 +112,7 @@ async def _doors(
     )
     generating = Generating(placing, prompting, metrics, tracing, clock=clock)
     asking = Asking(placing, prompting, metrics, clock=clock)
-    catalogue = Catalogue(watching, metrics, clock=clock)
+    catalogue = Catalogue(watching, metrics, fleet, clock=clock)
     guard = await _guard(settings, watching, stack)
     servicer = InferenceServicer(
         generating, asking, catalogue, guard, clock=clock, max_deadline_seconds=settings.max_deadline_seconds

@@ -27,6 +27,7 @@ from touchstone_inference.router.core.generation import (
     Turn,
     Usage,
 )
+from touchstone_inference.router.core.transfers import Transfer
 from touchstone_inference.router.core.view import Endpoint, Revision
 from touchstone_inference.router.ports import Capability
 
@@ -127,6 +128,21 @@ class GrpcEngine:
         with _translated():
             response = await self._stub.CountTokens(request, timeout=timeout_seconds)
         return int(response.token_count)
+
+    async def transfer(self, *, timeout_seconds: float) -> Transfer:
+        """Ask what came from prefill engines."""
+        with _translated():
+            response = await self._stub.Stats(pb.StatsRequest(), timeout=timeout_seconds)
+        found = response.kv_transfer
+        return Transfer(
+            connector=found.connector,
+            remote_prompts=found.remote_prompts,
+            failed_prompts=found.failed_prompts,
+            transfers=found.transfers,
+            transferred_bytes=found.transferred_bytes,
+            transferred_tokens=found.transferred_tokens,
+            failed_transfers=found.failed_transfers,
+        )
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:
         """Ask what the engine can do."""

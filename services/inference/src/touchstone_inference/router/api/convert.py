@@ -22,6 +22,7 @@ from touchstone_inference.router.core.generation import (
     Turn,
 )
 from touchstone_inference.router.core.metrics import UPPER_BOUNDS_SECONDS, Counters, Histogram
+from touchstone_inference.router.core.transfers import Total
 from touchstone_inference.router.core.view import Model
 
 _ROLES = {pb.ROLE_SYSTEM: Role.SYSTEM, pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT}
@@ -98,6 +99,20 @@ def model(value: Model) -> pb.Model:
             for revision in value.revisions.values()
         ],
         created_at=created_at,
+    )
+
+
+def transfers(total: Total) -> pb.GetKVTransferResponse:
+    """Write what has moved."""
+    return pb.GetKVTransferResponse(
+        engines=total.engines,
+        engines_without_connector=total.engines_without_connector,
+        remote_prompts=total.sums.remote_prompts,
+        failed_prompts=total.sums.failed_prompts,
+        transfers=total.sums.transfers,
+        transferred_bytes=total.sums.transferred_bytes,
+        transferred_tokens=total.sums.transferred_tokens,
+        failed_transfers=total.sums.failed_transfers,
     )
 
 

@@ -112,6 +112,15 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         )
         return convert.metrics(counters)
 
+    async def GetKVTransfer(  # noqa: N802
+        self,
+        request: pb.GetKVTransferRequest,
+        context: "grpc.aio.ServicerContext[pb.GetKVTransferRequest, pb.GetKVTransferResponse]",
+    ) -> pb.GetKVTransferResponse:
+        """Ask the engines of a revision what has moved."""
+        await self._guard.admit(_headers(context), request.model)
+        return convert.transfers(await self._catalogue.transfers(request.model, request.revision))
+
     def _call(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Call:
         headers = _headers(context)
         arrived = self._clock()

@@ -1,5 +1,6 @@
 """What can be asked: models, their revisions, and how these have fared."""
 
+import asyncio
 import base64
 import binascii
 from bisect import bisect_right
@@ -9,10 +10,13 @@ from typing import NamedTuple
 from touchstone_runtime.errors import Invalid, Violation
 
 from touchstone_inference import errors
-from touchstone_inference.router.core import validation
+from touchstone_inference.router.core import transfers, validation
 from touchstone_inference.router.core.metrics import Counters, RevisionMetrics
-from touchstone_inference.router.core.view import Model
-from touchstone_inference.router.ports import CurrentView
+from touchstone_inference.router.core.view import Model, Revision
+from touchstone_inference.router.ports import CurrentView, Engines
+
+ASK_SECONDS = 3.0
+"""How long an engine may take to say what it counts."""
 
 
 class Page(NamedTuple):
@@ -26,8 +30,11 @@ class Page(NamedTuple):
 class Catalogue:
     """Lists models and reads counters."""
 
-    def __init__(self, view: CurrentView, metrics: RevisionMetrics, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, view: CurrentView, metrics: RevisionMetrics, engines: Engines, *, clock: Callable[[], float]
+    ) -> None:
         self._view = view
+        self._engines = engines
         self._metrics = metrics
         self._clock = clock
 
@@ -49,10 +56,27 @@ class Catalogue:
     def revision_metrics(self, name: str, revision: str, *, window_seconds: int = 0) -> Counters:
         """Sum the counters of a revision. Raises ModelNotFound, RevisionNotFound."""
         window = validation.window_seconds(window_seconds)
+        model, _ = self._revision(name, revision)
+        return self._metrics.window(model.name, revision, window, now_seconds=self._clock())
+
+    async def transfers(self, name: str, revision: str) -> transfers.Total:
+        """Add up what the engines of a revision count; those that do not answer are left out.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            RevisionNotFound: It has no such revision.
+        """
+        _, found = self._revision(name, revision)
+        engines = [self._engines.at(found, endpoint) for endpoint in found.endpoints]
+        asked = (engine.transfer(timeout_seconds=ASK_SECONDS) for engine in engines)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return transfers.total(answer for answer in answers if not isinstance(answer, BaseException))
+
+    def _revision(self, name: str, revision: str) -> tuple[Model, Revision]:
         model = self.get_model(name)
         if revision not in model.revisions:
             raise errors.RevisionNotFound(model.name, revision)
-        return self._metrics.window(model.name, revision, window, now_seconds=self._clock())
+        return model, model.revisions[revision]
 
 
 def _encode(name: str) -> str:

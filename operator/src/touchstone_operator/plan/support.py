@@ -1,0 +1,114 @@
+"""What this version cannot do, field by field. Pure."""
+
+from collections.abc import Callable
+
+from touchstone_operator.api.modeldeployment import ModelDeploymentSpec
+from touchstone_operator.api.servings import Parallelism, RoleSpec
+from touchstone_operator.plan import roles
+
+
+def unsupported(spec: ModelDeploymentSpec) -> str:
+    """Name the first field that asks for what this version cannot do, and the way out; empty where there is none."""
+    for field, is_asked, advice in _UNSUPPORTED:
+        if is_asked(spec):
+            return f"{field} is not supported yet: {advice}."
+    return ""
+
+
+def _connector(spec: ModelDeploymentSpec) -> str:
+    return spec.serving.kv_transfer.connector if spec.serving and spec.serving.kv_transfer else ""
+
+
+def _parallelisms(spec: ModelDeploymentSpec) -> tuple[Parallelism, ...]:
+    return tuple(each.parallelism for each in roles.roles(spec) if each.parallelism is not None)
+
+
+def _spread(role: RoleSpec) -> int:
+    parallelism = role.parallelism or Parallelism()
+    return parallelism.tensor * parallelism.pipeline
+
+
+def _devices(role: RoleSpec) -> int:
+    gpu = role.resources.gpu if role.resources else None
+    return max(1, gpu.count if gpu else 1)
+
+
+def _is_parallel(role: RoleSpec) -> bool:
+    return role.parallelism is not None and role.parallelism != Parallelism()
+
+
+_UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...] = (
+    ("spec.adapters", lambda s: bool(s.adapters), "merge the adapter into the weights, or remove it"),
+    ("spec.model.trustRemoteCode", lambda s: s.model.trust_remote_code, "no engine runs code of weights; remove it"),
+    (
+        "spec.engine.type External without an https:// address in spec.model.uri",
+        lambda s: s.engine.type == "External" and not s.model.uri.startswith("https://"),
+        "give the address of an OpenAI-compatible API",
+    ),
+    (
+        "spec.model.uri https:// without spec.engine.type External",
+        lambda s: s.engine.type != "External" and s.model.uri.startswith("https://"),
+        "give the address of weights",
+    ),
+    (
+        "spec.serving.mode Disaggregated without spec.engine.type VLLM",
+        lambda s: bool(s.engine.type != "VLLM" and s.serving and s.serving.mode != "Aggregated"),
+        "use Aggregated",
+    ),
+    (
+        "spec.serving.aggregated.scaling without spec.engine.type VLLM",
+        lambda s: s.engine.type != "VLLM" and roles.role(s).scaling is not None,
+        "set replicas",
+    ),
+    (
+        "spec.serving.aggregated.parallelism without spec.engine.type VLLM",
+        lambda s: s.engine.type != "VLLM" and _is_parallel(roles.role(s)),
+        "remove it: one replica is one process",
+    ),
+    (
+        "parallelism.data and parallelism.expert",
+        lambda s: any(p.data > 1 or p.expert for p in _parallelisms(s)),
+        "use tensor and pipeline",
+    ),
+    (
+        "parallelism over more devices than resources.gpu.count",
+        lambda s: any(_devices(r) < _spread(r) for r in roles.roles(s) if s.engine.type == "VLLM"),
+        "ask for tensor x pipeline devices: one replica is one pod",
+    ),
+    (
+        "scaling.idleReplicas",
+        lambda s: any(r.scaling and r.scaling.idle_replicas is not None for r in roles.roles(s)),
+        "remove it: minReplicas is kept",
+    ),
+    (
+        "scaling.minReplicas 0",
+        lambda s: any(r.scaling and r.scaling.min_replicas == 0 for r in roles.roles(s)),
+        "keep at least one replica",
+    ),
+    (
+        "scaling.metrics of type KVCacheUsage",
+        lambda s: any(
+            m.type != "OngoingRequests" for r in roles.roles(s) if r.scaling for m in r.scaling.metrics or ()
+        ),
+        "use OngoingRequests",
+    ),
+    (
+        "spec.serving.kvTransfer.connector",
+        lambda s: _connector(s) not in ("", "Nixl", "SharedStorage"),
+        "use Nixl",
+    ),
+    (
+        "spec.serving.kvTransfer.connector SharedStorage without spec.cache.pvc",
+        lambda s: _connector(s) == "SharedStorage" and not (s.cache and s.cache.pvc),
+        "name a claim that all pods can write to, or use Nixl",
+    ),
+    (
+        "spec.access.auth",
+        lambda s: bool(s.access and s.access.auth),
+        "remove it: what the router asks for holds for all",
+    ),
+    ("spec.access.quotas", lambda s: bool(s.access and s.access.quotas), "remove it"),
+    ("spec.expose.inferencePool", lambda s: bool(s.expose and s.expose.inference_pool), "set it to false"),
+    ("spec.tracing", lambda s: s.tracing is not None, "remove it: the platform's tracing applies"),
+    ("spec.cache.prefetch", lambda s: bool(s.cache and s.cache.prefetch), "set it to false"),
+)
