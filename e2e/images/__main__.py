@@ -1,4 +1,4 @@
-"""`python e2e/images`: build the platform's images with buildah, for a cluster without a registry.
+"""`python e2e/images [NAME…]`: build the platform's images with buildah, for a cluster without a registry.
 
 With IMAGE_REGISTRY=HOST/PREFIX they are pushed there; else each becomes an OCI archive. An image whose sources did not
 change keeps its tag and is not built again. `python e2e/images tags` only says the tags, as JSON,
@@ -22,21 +22,24 @@ SOURCES = {
     "operator": ("operator", "services/runtime", "protos/gen"),
     "router": ("services/inference", "services/runtime", "protos/gen"),
     "engine": ("services/inference", "services/runtime", "protos/gen"),
+    "engine-vllm": ("services/inference", "services/runtime", "protos/gen"),
     "retrieval": ("services/retrieval", "services/runtime", "protos/gen"),
     "evaluation": ("services/evaluation", "services/runtime", "protos/gen"),
     "trials": (),
 }
 """What each image is made of, beside what all share."""
+BY_NAME_ONLY = ("engine-vllm",)
+"""Images that are built only when they are asked for: this one has 8 GB."""
 ARCHIVES = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "touchstone" / "images"
 CERTIFICATES = os.environ.get("SSL_CERT_FILE", "")
 
 
-def main() -> None:
+def main(names: Iterable[str]) -> None:
     """Build what is not built, archive or push it, and print sizes."""
     _ensure_packages()
     registry = os.environ.get("IMAGE_REGISTRY", "")
     base_image = os.environ.get("BASE_IMAGE") or base.ensure()
-    for name, tag in tags().items():
+    for name, tag in tags(names).items():
         image = f"{registry or 'docker.io/touchstone'}/touchstone-{name}:{tag}"
         archive = ARCHIVES / f"touchstone-{name}_{tag}.tar"
         if not registry and archive.exists():
@@ -47,19 +50,20 @@ def main() -> None:
                 run("buildah", "push", image)
             else:
                 _archive(image, archive)
-    _print_sizes()
+    _print_sizes(names)
 
 
-def tags() -> dict[str, str]:
-    """Name each image's sources by their content."""
-    return {name: _tag((*SHARED, *own)) for name, own in SOURCES.items()}
+def tags(names: Iterable[str] = ()) -> dict[str, str]:
+    """Name the sources of images by their content; without names, of those that are always built."""
+    wanted = list(names) or [name for name in SOURCES if name not in BY_NAME_ONLY]
+    return {name: _tag((*SHARED, *SOURCES[name])) for name in wanted}
 
 
 def _build(name: str, image: str, base_image: str) -> None:
     secrets = ["--secret", f"id=certificates,src={CERTIFICATES}"] if CERTIFICATES else []
     run(
         *("buildah", "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host"),
-        *("--target", name, "--build-arg", f"BASE_IMAGE={base_image}", *secrets),
+        *("--target", name, "--build-arg", f"BASE_IMAGE={base_image}", "--build-arg", "VLLM_DEVICE=cpu", *secrets),
         *("--label", "org.opencontainers.image.version=" + image.rpartition(":")[2], "--tag", image, str(ROOT)),
     )
 
@@ -67,7 +71,8 @@ def _build(name: str, image: str, base_image: str) -> None:
 def _archive(image: str, archive: Path) -> None:
     ARCHIVES.mkdir(parents=True, exist_ok=True)
     partial = archive.with_suffix(".partial")
-    run("buildah", "push", "--quiet", image, f"oci-archive:{partial}:{image}")
+    # Not gzip: it takes minutes for what is large.
+    run("buildah", "push", "--quiet", "--compression-format", "zstd", image, f"oci-archive:{partial}:{image}")
     partial.rename(archive)
     name = archive.name.rpartition("_")[0]
     for old in sorted(ARCHIVES.glob(f"{name}_*.tar"), key=lambda path: path.stat().st_mtime)[:-2]:
@@ -83,8 +88,8 @@ def _tag(sources: Iterable[str]) -> str:
     return total.hexdigest()[:12]
 
 
-def _print_sizes() -> None:
-    for name, tag in tags().items():
+def _print_sizes(names: Iterable[str]) -> None:
+    for name, tag in tags(names).items():
         archive = ARCHIVES / f"touchstone-{name}_{tag}.tar"
         if archive.exists():
             print(f"{archive.stem.rpartition('_')[0]:26}{archive.stat().st_size / 1e6:8.0f} MB compressed")
@@ -101,12 +106,12 @@ def _ensure_packages() -> None:
 if __name__ == "__main__":
     try:
         match sys.argv[1:]:
-            case ["tags"]:
-                print(json.dumps(tags()))
-            case ["archives"]:
-                print("\n".join(str(ARCHIVES / f"touchstone-{name}_{tag}.tar") for name, tag in tags().items()))
-            case _:
-                main()
+            case ["tags", *names]:
+                print(json.dumps(tags(names)))
+            case ["archives", *names]:
+                print("\n".join(str(ARCHIVES / f"touchstone-{name}_{tag}.tar") for name, tag in tags(names).items()))
+            case names:
+                main(names)
     except Trouble as trouble:
         print(f"Error: {trouble}", file=sys.stderr)
         sys.exit(1)

@@ -126,7 +126,13 @@ async def _until_stopped(
             tasks.create_task(queue.run(work, workers=settings.workers)),
             tasks.create_task(lease.keep()),
         ]
-        await watching.watch(queue, namespace=settings.watch_namespace, ready=asyncio.Event(), stop=asyncio.Event())
+        await watching.watch(
+            queue,
+            namespace=settings.watch_namespace,
+            has_ray=settings.ray,
+            ready=asyncio.Event(),
+            stop=asyncio.Event(),
+        )
         for task in background:
             task.cancel()
     await lease.release()

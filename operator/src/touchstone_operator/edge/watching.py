@@ -9,6 +9,7 @@ from typing import Any
 
 import kopf
 
+from touchstone_operator import objects
 from touchstone_operator.edge.queue import WorkQueue
 from touchstone_operator.edge.routing import OWN_KINDS, WATCHED_CHILDREN, Routes
 from touchstone_operator.objects import Key, Kind
@@ -26,12 +27,13 @@ class EndlessBackoff:
             yield pause * (0.5 + random.random())  # noqa: S311 - jitter
 
 
-async def watch(queue: WorkQueue, *, namespace: str, ready: asyncio.Event, stop: asyncio.Event) -> None:
+async def watch(queue: WorkQueue, *, namespace: str, has_ray: bool, ready: asyncio.Event, stop: asyncio.Event) -> None:
     """Watch until told to stop.
 
     Args:
         queue: Where the keys go.
         namespace: The one namespace to watch; empty: all.
+        has_ray: Whether RayServices are watched: their kind must be there.
         ready: Set when the watches run.
         stop: Ends the watching.
     """
@@ -39,7 +41,7 @@ async def watch(queue: WorkQueue, *, namespace: str, ready: asyncio.Event, stop:
         logging.getLogger(name).setLevel(logging.WARNING)
     scope: dict[str, Any] = {"namespaces": [namespace]} if namespace else {"clusterwide": True}
     await kopf.operator(
-        registry=registry(queue, Routes()),
+        registry=registry(queue, Routes(), has_ray=has_ray),
         settings=settings(),
         standalone=True,
         ready_flag=ready,
@@ -48,12 +50,12 @@ async def watch(queue: WorkQueue, *, namespace: str, ready: asyncio.Event, stop:
     )
 
 
-def registry(queue: WorkQueue, routes: Routes) -> kopf.OperatorRegistry:
+def registry(queue: WorkQueue, routes: Routes, *, has_ray: bool) -> kopf.OperatorRegistry:
     """Register one event handler for each kind."""
     found = kopf.OperatorRegistry()
     kopf.on.login(registry=found)(kopf.login_with_kubeconfig)
     kopf.on.login(registry=found)(kopf.login_with_service_account)
-    for kind in (*OWN_KINDS, *WATCHED_CHILDREN):
+    for kind in (*OWN_KINDS, *WATCHED_CHILDREN, *((objects.RAY_SERVICE,) if has_ray else ())):
         kopf.on.event(*_selector(kind), registry=found, id=kind.plural)(_handler(kind, queue, routes))
     return found
 
