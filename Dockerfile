@@ -56,12 +56,17 @@ COPY services/evaluation services/evaluation
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 hf
 
 # vLLM pins half of the ecosystem: an environment of its own, for machines with a GPU (`gpu`) or without one (`cpu`).
-FROM build AS build-engine-vllm
+FROM build AS build-vllm
 ARG VLLM_DEVICE=gpu
+COPY services/inference/vllm services/inference/vllm
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync project services/inference/vllm "$VLLM_DEVICE"
+
+# Our own packages lie beside it: a change of code does not make 8 GB anew.
+FROM build AS build-engine-vllm
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/inference services/inference
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync project services/inference/vllm "$VLLM_DEVICE"
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync packages protos services/runtime services/inference
 
 FROM build AS build-trials
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt \
@@ -99,12 +104,15 @@ ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
 
 FROM final AS engine-vllm
 USER root
-# OpenMP, and a compiler for the few functions that torch compiles when they are first called.
-RUN apt-get update -q && apt-get install -q -y --no-install-recommends bash gcc g++ libc6-dev libgomp1 libnuma1 wget && \
-    rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc /usr/share/locale /usr/share/man
+# OpenMP, and what torch and Triton compile with when a function is first called.
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends bash g++ libgomp1 libnuma1 wget && \
+    { test -e "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" || \
+    apt-get install -q -y --no-install-recommends libpython3-dev; } && rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /usr/share/doc /usr/share/locale /usr/share/man
 USER 65532:65532
 LABEL org.opencontainers.image.title="touchstone-engine-vllm" org.opencontainers.image.description="Models in vLLM on Ray Serve."
-COPY --from=build-engine-vllm /app/.venv /app/.venv
+ENV PYTHONPATH=/app/packages
+COPY --from=build-vllm /app/.venv /app/.venv
+COPY --from=build-engine-vllm /app/packages /app/packages
 ENTRYPOINT ["python", "-m", "touchstone_inference.engine"]
 
 FROM final AS retrieval

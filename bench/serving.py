@@ -65,7 +65,7 @@ async def measure(ask: Ask, at_once: int, total: int) -> Measured:
 @asynccontextmanager
 async def bare(model: Path) -> AsyncIterator[Ask]:
     """AsyncLLM in this process, a chunk a token."""
-    vllm_options.prepare_environment()
+    vllm_options.prepare_environment(arguments.read(ARGUMENTS, arguments.VLLM))
     from vllm import AsyncEngineArgs, SamplingParams  # noqa: PLC0415 - takes ten seconds
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
     from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415

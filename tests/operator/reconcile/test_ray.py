@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
+from touchstone_operator import objects
 from touchstone_operator.plan.workload import Platform
 from touchstone_operator.ports import Moved
 
@@ -35,8 +36,6 @@ APART = {
 
 @pytest.fixture
 def put(world: Any) -> Callable[[dict[str, Any]], None]:
-    from touchstone_operator import objects  # noqa: PLC0415
-
     return lambda spec: world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", copy.deepcopy(spec))
 
 
@@ -156,6 +155,23 @@ async def test_no_place_for_engines_is_told_by_a_condition_and_moves_no_traffic(
         await world.round()
     assert world.condition("WorkloadsReady") == ("False", "InsufficientCapacity")
     assert world.weights[-1] == {first: 100}
+
+
+async def test_a_trace_of_ray_does_not_get_into_conditions(world: Any, put: Any) -> None:
+    put(ray())
+    await world.round()
+    await world.round()
+    found = service(world)
+    trace = "The deployment failed to start 3 times in a row. See controller logs for details. Error:\nray::Serve (ip=10.0.0.1)"
+    deployments = {"engine": {"status": "DEPLOY_FAILED", "message": trace}}
+    application = {"status": "DEPLOY_FAILED", "message": "Failed.", "serveDeploymentStatuses": deployments}
+    world.has_kubelet = False
+    status = {"observedGeneration": 1, "activeServiceStatus": {"applicationStatuses": {"engine": application}}}
+    world.cluster.set_status(objects.RAY_SERVICE, found["metadata"]["name"], status)
+    await world.round()
+    said = str(world.status()["conditions"])
+    assert "failed to start 3 times in a row" in said
+    assert "10.0.0.1" not in said
 
 
 async def test_blocks_that_move_are_proof_and_prompts_without_blocks_are_not_ready(world: Any, put: Any) -> None:

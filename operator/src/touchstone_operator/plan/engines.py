@@ -91,7 +91,12 @@ def _ray_complaints(service: JsonObject) -> list[str]:
     ]
     deployments = application.get("serveDeploymentStatuses") or {}
     said = [application, *deployments.values()]
-    return refused + [str(status["message"]) for status in said if status.get("message")]
+    return refused + [_sentence(str(status["message"])) for status in said if status.get("message")]
+
+
+def _sentence(message: str) -> str:
+    """Take what Serve says itself; the trace that it adds is for its log, with the paths and addresses in it."""
+    return message.partition(" Error:")[0].partition("\n")[0].strip()
 
 
 def _application(service: JsonObject) -> JsonObject:

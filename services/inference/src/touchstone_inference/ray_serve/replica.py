@@ -8,6 +8,7 @@ from typing import Any
 
 from ray.serve.handle import DeploymentHandle
 from touchstone_runtime import settings, telemetry
+from touchstone_runtime.server import GrpcServer
 
 from touchstone_inference import errors
 from touchstone_inference.engine import wiring
@@ -46,6 +47,8 @@ class Replica:
     async def __init__(self, prefill: DeploymentHandle | None = None) -> None:  # type: ignore[misc] # Serve awaits it
         """Load the model and begin to serve; `prefill` leads to the engines that compute prompts for this one."""
         own = settings.load(EngineSettings)
+        self._server: GrpcServer | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._stack = contextlib.AsyncExitStack()
         observed = telemetry.setup("touchstone-engine", endpoint=own.otlp_endpoint, log_format=own.log_format)
         self._stack.callback(observed.shutdown)
@@ -78,6 +81,8 @@ class Replica:
 
     async def __del__(self) -> None:
         """Take no new calls, let those under way end, and let the model go. Serve awaits it."""
-        self._watching.cancel()
-        await self._server.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+        if self._server is not None:
+            await self._server.stop()
         await self._stack.aclose()

@@ -87,6 +87,7 @@ class Vllm:
             transfer=self._transfer,
         )
         self._path = path
+        self._arguments = arguments
         generates = GENERATES if has_adapters else GENERATES - {Capability.ADAPTERS}
         self._description = Description(
             engine_type=ENGINE_TYPE,
@@ -127,7 +128,7 @@ class Vllm:
                 pass
 
     def _load(self) -> Any:
-        vllm_options.prepare_environment()
+        vllm_options.prepare_environment(self._arguments)
         try:
             from vllm import AsyncEngineArgs  # noqa: PLC0415 - takes ten seconds, and is not in every image
             from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415

@@ -114,7 +114,10 @@ def _transfer_config(role: Role, transfer: Transfer) -> dict[str, Any]:
     return config
 
 
-def prepare_environment() -> None:
+def prepare_environment(arguments: Arguments) -> None:
     """Set what vLLM reads when it is imported. How much it logs may be set by the platform, the rest may not."""
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
     os.environ.update(ENVIRONMENT)
+    if arguments.flag("enforce-eager"):
+        # A few functions would be compiled all the same: seconds at the first request, and a compiler in the image.
+        os.environ["TORCHDYNAMO_DISABLE"] = "1"
