@@ -175,3 +175,19 @@ async def test_what_a_bought_model_cannot_do_is_said(stub: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     embedded = await stub.Embed(pb.EmbedRequest(model="bought", inputs=["a"]))
     assert len(embedded.embeddings) == 1
+
+
+async def test_an_adapter_that_the_revision_does_not_have_is_told_by_name(stub: Any) -> None:
+    request = ask()
+    request.adapter = "absent"
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        _ = [part async for part in stub.Generate(request)]
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert channels.translate(caught.value, "router").reason == "ADAPTER_NOT_LOADED"
+
+
+async def test_a_revision_whose_engines_compute_all_their_prompts_has_no_connector(doors: Any, stub: Any) -> None:
+    found = await stub.GetKVTransfer(pb.GetKVTransferRequest(model="default/chat", revision=doors.stable))
+    assert found.engines >= 1
+    assert found.engines_without_connector == found.engines
+    assert found.transferred_bytes == 0

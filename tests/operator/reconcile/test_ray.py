@@ -249,3 +249,22 @@ async def test_what_no_engine_does_yet_is_refused_by_name(world: Any, put: Any, 
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
     assert field in str(world.status()["conditions"])
+
+
+ADAPTER = {"name": "formal", "source": {"type": "URI", "uri": f"file:///adapters/formal#sha256={'b' * 64}"}}
+
+
+async def test_an_adapter_is_part_of_the_revision_and_ready_where_engines_are(world: Any, put: Any) -> None:
+    put(ray())
+    await world.settle()
+    without = world.status()["stableRevision"]
+    put(ray(adapters=[ADAPTER], serving=APART))
+    await world.settle()
+    assert world.status()["stableRevision"] != without, "an adapter can change an answer: it makes a revision"
+    assert world.status()["adapters"] == [{"name": "formal", "digest": f"sha256:{'b' * 64}", "readyEndpoints": 1}]
+
+
+async def test_adapters_on_an_engine_that_loads_none_are_refused(world: Any, put: Any) -> None:
+    put(ray(adapters=[ADAPTER], engine={"type": "Scripted"}))
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "NotSupportedYet")

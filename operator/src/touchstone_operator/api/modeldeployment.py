@@ -141,6 +141,17 @@ class RoleStatus(ApiModel):
     """updated is how many run the current revision."""
 
 
+class AdapterStatus(ApiModel):
+    """An adapter of the current revision."""
+
+    name: Name
+    """name is how requests refer to it."""
+    digest: DigestString
+    """digest of its contents."""
+    ready_endpoints: Annotated[int, Field(ge=0)] = 0
+    """readyEndpoints is how many engines have it loaded: one serves only when it has all of them."""
+
+
 class Endpoints(ApiModel):
     """Where the model is reached."""
 
@@ -184,6 +195,8 @@ class ModelDeploymentStatus(ApiModel):
     """rollout says where the rollout stands."""
     roles: Annotated[tuple[RoleStatus, ...], keyed(8)] | None = None
     """roles count replicas of the current revision."""
+    adapters: Annotated[tuple[AdapterStatus, ...], keyed(16)] | None = None
+    """adapters of the current revision. Unset: it has none."""
     last_failure: LastFailure | None = None
     """lastFailure is the last failure of an engine."""
     conditions: Conditions | None = None
@@ -232,6 +245,7 @@ class ModelDeployment(Resource):
 
 
 __all__ = [
+    "AdapterStatus",
     "Endpoints",
     "LastFailure",
     "ModelDeployment",

@@ -36,6 +36,8 @@ class Contents:
     """What a spec refers to, as read."""
 
     model_digest: Digest | Unresolved
+    adapters: tuple[revisions.Adapter | Unresolved, ...] = ()
+    """Adapters in the order of the spec."""
     prompt: str | None = None
     """Content of the prompt's key; None when the ConfigMap or the key is missing."""
     index: RagIndex | None = None
@@ -56,6 +58,9 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
         return refusal
     if isinstance(contents.model_digest, Unresolved):
         return contents.model_digest
+    missing = next((each for each in contents.adapters if isinstance(each, Unresolved)), None)
+    if missing:
+        return missing
     prompt = _prompt(spec, contents.prompt)
     if isinstance(prompt, Unresolved):
         return prompt
@@ -69,6 +74,7 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
             model=revisions.Model(
                 uri=spec.model.uri, digest=contents.model_digest, name=spec.model.name or deployment.metadata.name
             ),
+            adapters=tuple(each for each in contents.adapters if not isinstance(each, Unresolved)),
             prompt=prompt,
             rag=rag,
             engine=revisions.Engine(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from touchstone_operator import objects
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan.rayservice import APPLICATION
+from touchstone_operator.plan.rayservice import APPLICATION, ENGINE
 
 _NO_PLACE = "to be scheduled"
 """What Serve says of replicas that Ray finds no place for."""
@@ -21,6 +21,15 @@ def ready_replicas(engines: JsonObject) -> int:
     if is_ray_service(engines):
         return int(status.get("numServeEndpoints") or 0)
     return min(int(status.get("readyReplicas") or 0), int(status.get("updatedReplicas") or 0))
+
+
+def engines_ready(engines: JsonObject) -> int:
+    """Count ready engines that the router reaches: of a RayService with two roles, those that generate."""
+    if not is_ray_service(engines):
+        return ready_replicas(engines)
+    groups = engines["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    others = sum(int(group["replicas"]) for group in groups if group["groupName"] != ENGINE)
+    return max(0, ready_replicas(engines) - others)
 
 
 def is_ready(engines: JsonObject, *, replicas: int) -> bool:

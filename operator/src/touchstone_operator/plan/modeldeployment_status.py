@@ -10,6 +10,7 @@ from touchstone_runtime.revisions import Manifest
 
 from touchstone_operator.api.evaluations import GateResult
 from touchstone_operator.api.modeldeployment import (
+    AdapterStatus,
     Endpoints,
     ModelDeployment,
     ModelDeploymentStatus,
@@ -57,6 +58,7 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
         revisions=revisions,
         rollout=_rollout(course),
         roles=workloads.role_statuses(deployment, course.observed.engines.get(state.stable or state.candidate)),
+        adapters=_adapters(course) or None,
         last_failure=deployment.status.last_failure,
         conditions=conditions.merge(
             deployment.status.conditions, observed, generation=deployment.metadata.generation, now=course.now
@@ -90,6 +92,14 @@ def _revision(course: Course, name: str) -> RevisionStatus:
         ready_replicas=engines.ready_replicas(found) if found else None,
         retired_at=retired_at,
     )
+
+
+def _adapters(course: Course) -> tuple[AdapterStatus, ...]:
+    current = course.decision.state.stable or course.decision.state.candidate
+    manifest, found = course.known.get(current), course.observed.engines.get(current)
+    count = engines.engines_ready(found) if found else 0
+    adapters = manifest.bundle.adapters if manifest else ()
+    return tuple(AdapterStatus(name=each.name, digest=each.digest, ready_endpoints=count) for each in adapters)
 
 
 def _components(manifest: Manifest) -> RevisionComponents:

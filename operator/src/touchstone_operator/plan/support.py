@@ -38,7 +38,16 @@ def _is_parallel(role: RoleSpec) -> bool:
 
 
 _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...] = (
-    ("spec.adapters", lambda s: bool(s.adapters), "merge the adapter into the weights, or remove it"),
+    (
+        "spec.adapters without spec.engine.type VLLM",
+        lambda s: bool(s.adapters) and s.engine.type != "VLLM",
+        "merge the adapter into the weights, or remove it",
+    ),
+    (
+        "spec.adapters[].source.type FinetuneJob",
+        lambda s: any(adapter.source.type == "FinetuneJob" for adapter in s.adapters or ()),
+        "give its uri",
+    ),
     ("spec.model.trustRemoteCode", lambda s: s.model.trust_remote_code, "no engine runs code of weights; remove it"),
     (
         "spec.engine.type External without an https:// address in spec.model.uri",

@@ -5,9 +5,10 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from touchstone_runtime.revisions import MANIFEST_KEY, Digest, Manifest, ManifestInvalid
+from touchstone_runtime.revisions import MANIFEST_KEY, Adapter, Digest, Manifest, ManifestInvalid
 
 from touchstone_operator import errors, objects
+from touchstone_operator.api.bundles import ModelSource
 from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
@@ -88,6 +89,7 @@ class ModelDeployments:
             index = RagIndex.read(found) if found else None
         return Contents(
             model_digest=await self._model_digest(deployment, manifests),
+            adapters=await self._adapters(deployment, manifests),
             prompt=prompt,
             index=index,
             default_image=self.platform.vllm_image if spec.engine.type == "VLLM" else self.platform.engine_image,
@@ -104,8 +106,28 @@ class ModelDeployments:
         known = known or bundle.pinned_digest(model, manifests.values())
         if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
+        return await self._look_up(deployment, model.uri)
+
+    async def _adapters(
+        self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
+    ) -> tuple[Adapter | Unresolved, ...]:
+        if support.unsupported(deployment.spec):
+            return ()
+        found: list[Adapter | Unresolved] = []
+        for wanted in deployment.spec.adapters or ():
+            source = ModelSource(uri=wanted.source.uri or "", revision=wanted.source.revision)
+            known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
+            digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(source.uri)
+            resolved = digest or await self._look_up(deployment, source.uri)
+            if isinstance(resolved, Unresolved):
+                found.append(resolved)
+            else:
+                found.append(Adapter(name=wanted.name, uri=source.uri, digest=resolved, rank=wanted.rank or 0))
+        return tuple(found)
+
+    async def _look_up(self, deployment: ModelDeployment, uri: str) -> Digest | Unresolved:
         try:
-            return await self.outside.models.digest(model.uri, credentials=await self._credentials(deployment))
+            return await self.outside.models.digest(uri, credentials=await self._credentials(deployment))
         except errors.ModelUnresolved as error:
             return Unresolved("ModelResolving", error.message, is_waiting=True)
         except errors.ModelNotFound as error:

@@ -158,6 +158,7 @@ class GenerateRequest(google.protobuf.message.Message):
     SESSION_ID_FIELD_NUMBER: builtins.int
     LOGPROBS_FIELD_NUMBER: builtins.int
     TENANT_FIELD_NUMBER: builtins.int
+    ADAPTER_FIELD_NUMBER: builtins.int
     model: builtins.str
     """model is `NAMESPACE/NAME` of a ModelDeployment; `NAME` alone means the router's default namespace. Required."""
     json_schema: builtins.str
@@ -168,6 +169,8 @@ class GenerateRequest(google.protobuf.message.Message):
     """logprobs asks for the log-probability of each token and this many alternatives, 0 to 20. Unset: none are sent."""
     tenant: builtins.str
     """tenant is the value that the index's tenant field must have. Required when the model's index has a tenant field."""
+    adapter: builtins.str
+    """adapter is the name of one of the model's adapters. Empty: the model without any."""
     @property
     def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Message]:
         """messages are the conversation, oldest first; the last one is the user's. At least one, at most 256."""
@@ -186,9 +189,10 @@ class GenerateRequest(google.protobuf.message.Message):
         session_id: builtins.str = ...,
         logprobs: builtins.int | None = ...,
         tenant: builtins.str = ...,
+        adapter: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_logprobs", b"_logprobs", "logprobs", b"logprobs", "sampling", b"sampling"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_logprobs", b"_logprobs", "json_schema", b"json_schema", "logprobs", b"logprobs", "messages", b"messages", "model", b"model", "sampling", b"sampling", "session_id", b"session_id", "tenant", b"tenant"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_logprobs", b"_logprobs", "adapter", b"adapter", "json_schema", b"json_schema", "logprobs", b"logprobs", "messages", b"messages", "model", b"model", "sampling", b"sampling", "session_id", b"session_id", "tenant", b"tenant"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_logprobs", b"_logprobs"]) -> typing.Literal["logprobs"] | None: ...
 
 global___GenerateRequest = GenerateRequest

@@ -197,6 +197,7 @@ def _generate_request(request: EngineRequest) -> pb.GenerateRequest:
         sampling=_sampling(request.sampling),
         json_schema=request.json_schema,
         logprobs=request.logprobs,
+        adapter=request.adapter,
     )
 
 

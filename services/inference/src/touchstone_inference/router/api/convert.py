@@ -39,6 +39,7 @@ def question(request: pb.GenerateRequest) -> Question:
         session_id=request.session_id,
         logprobs=request.logprobs if request.HasField("logprobs") else None,
         tenant=request.tenant,
+        adapter=request.adapter,
     )
 
 

@@ -147,6 +147,7 @@ class EngineRequest:
     sampling: Sampling
     json_schema: str = ""
     logprobs: int | None = None
+    adapter: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,8 @@ class Question:
     session_id: str = ""
     logprobs: int | None = None
     tenant: str = ""
+    adapter: str = ""
+    """One of the revision's adapters; empty: the model without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
