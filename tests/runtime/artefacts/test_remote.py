@@ -53,6 +53,28 @@ async def test_an_object_that_is_not_there_is_not_found(bucket: str, tmp_path: P
         await Resolver(tmp_path).resolve(f"s3://{bucket}/absent")
 
 
+async def test_a_folder_of_objects_is_fetched_whole_checked_and_kept(bucket: str, tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    for name in ("config.json", "model.safetensors"):
+        client.put_object(Bucket=bucket, Key=f"small/weights/{name}", Body=CONTENT + name.encode())
+    found = await Resolver(tmp_path / "a").resolve(f"s3://{bucket}/small/weights/")
+    assert sorted(path.name for path in found.path.iterdir()) == ["config.json", "model.safetensors"]
+    again = f"s3://{bucket}/small/weights/#{found.digest.replace(':', '=')}"
+    client.delete_object(Bucket=bucket, Key="small/weights/config.json")
+    assert (await Resolver(tmp_path / "a").resolve(again)).path == found.path, "what is here needs no network"
+    with pytest.raises(ArtefactCorrupt):
+        await Resolver(tmp_path / "b").resolve(again)
+
+
+async def test_a_kept_folder_that_was_damaged_is_fetched_again(bucket: str, tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    client.put_object(Bucket=bucket, Key="small/weights/model.safetensors", Body=CONTENT)
+    found = await Resolver(tmp_path).resolve(f"s3://{bucket}/small/weights/")
+    (found.path / "model.safetensors").write_bytes(b"half")
+    again = await Resolver(tmp_path).resolve(f"s3://{bucket}/small/weights/", digest=found.digest)
+    assert (again.path / "model.safetensors").read_bytes() == CONTENT
+
+
 async def test_an_object_with_another_digest_is_refused(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(ArtefactCorrupt):
         await Resolver(tmp_path).resolve(f"s3://{bucket}/small/model.gguf#sha256={'0' * 64}")
@@ -65,14 +87,19 @@ async def test_a_report_is_kept_in_object_storage(bucket: str) -> None:
     assert kept["Body"].read() == b"<html>"
 
 
+FILES = ("model.gguf", "model-00001.safetensors", "model-00002.safetensors", "config.json", "modeling_own.py")
+
+
 class Hub:
-    """Serves one file of one repository as the hub does: metadata by HEAD, the file by GET, ranges included."""
+    """Serves one repository, all of whose files are alike, as the hub does: metadata by HEAD, the file by GET, ranges included."""
 
     def __init__(self) -> None:
         self.is_away = False
         self.tokens: list[str] = []
         paths = [
             Route("/org/model/resolve/{revision}/{path:path}", self.resolve, methods=["GET", "HEAD"]),
+            Route("/api/models/org/model/revision/{revision}", self.repository),
+            Route("/api/models/org/model/tree/{revision}", self.tree),
             Route("/{rest:path}", self.unknown, methods=["GET", "HEAD"]),
         ]
         self.app = Starlette(routes=paths)
@@ -82,9 +109,16 @@ class Hub:
         if self.is_away:
             return Response(status_code=522)  # what the hub's network answers; its client does not insist on it
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{DIGEST}"', "Accept-Ranges": "bytes"}
-        if request.path_params["path"] != "model.gguf":
+        if request.path_params["path"] not in FILES:
             return JSONResponse({}, 404, {**headers, "X-Error-Code": "EntryNotFound"})
         return Response(CONTENT, headers=headers)
+
+    async def repository(self, request: Request) -> Response:
+        siblings = [{"rfilename": name} for name in FILES]
+        return JSONResponse({"id": "org/model", "sha": COMMIT, "siblings": siblings})
+
+    async def tree(self, request: Request) -> Response:
+        return JSONResponse([{"type": "file", "path": name, "oid": DIGEST, "size": len(CONTENT)} for name in FILES])
 
     async def unknown(self, request: Request) -> Response:
         return JSONResponse({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
@@ -115,6 +149,15 @@ async def fetched(folder: Path, location: str, credentials: Mapping[str, str] | 
 async def test_a_file_of_a_repository_is_fetched_with_the_secrets_token(hub: Hub, tmp_path: Path) -> None:
     assert await fetched(tmp_path, f"org/model@{COMMIT}/model.gguf", {"token": "hf_x"}) == CONTENT
     assert set(hub.tokens) == {"Bearer hf_x"}
+
+
+async def test_of_a_repository_weights_are_fetched_and_no_code(hub: Hub, tmp_path: Path) -> None:
+    found = await Resolver(tmp_path).resolve(f"hf://org/model@{COMMIT}")
+    files = sorted(path.relative_to(found.path).as_posix() for path in found.path.rglob("*"))
+    assert files == ["config.json", "model-00001.safetensors", "model-00002.safetensors"]
+    hub.is_away = True
+    again = await Resolver(tmp_path).resolve(f"hf://org/model@{COMMIT}#{found.digest.replace(':', '=')}")
+    assert again.path == found.path
 
 
 @pytest.mark.parametrize("location", ["org/model/absent.gguf", "org/other/model.gguf"])

@@ -1,7 +1,7 @@
-"""The cache: files by their digest. A file is there whole, or not at all.
+"""The cache: files and folders by their digest. Each is there whole, or not at all.
 
-Layout: `sha256/ab/abcd…/NAME`, and beside it `NAME.seen` with size and modification time: a file that still has both is
-believed, another is hashed again.
+Layout: `sha256/ab/abcd…/NAME`, and beside it `NAME.seen` with size and modification time: what still has both is
+believed, else it is hashed again.
 """
 
 import hashlib
@@ -25,6 +25,11 @@ def digest_file(path: Path) -> Digest:
         return Digest(f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}")
 
 
+def digest_of(path: Path) -> Digest:
+    """Digest a file or a folder."""
+    return digest_folder(path) if path.is_dir() else digest_file(path)
+
+
 def digest_folder(folder: Path) -> Digest:
     """Digest a folder: over the sorted paths of its files and their digests."""
     total = hashlib.sha256()
@@ -34,32 +39,35 @@ def digest_folder(folder: Path) -> Digest:
 
 
 class Cache:
-    """A folder of files by digest, shared by processes."""
+    """A folder of files and folders by digest, shared by processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def find(self, digest: Digest) -> Path | None:
-        """Return the file with a digest; one that was damaged is removed."""
+        """Return the file or folder with a digest; one that was damaged is removed."""
         home = self._home(digest)
         if not home.is_dir():
             return None
         for path in sorted(home.iterdir()):
-            if path.suffix == ".seen" or not path.is_file():
+            if path.suffix == ".seen":
                 continue
-            if self._is_as_seen(path) or digest_file(path) == digest:
+            if self._is_as_seen(path) or digest_of(path) == digest:
                 self._note(path)
                 return path
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         return None
 
     def adopt(self, path: Path, digest: Digest, name: str) -> Path:
-        """Move a finished file into the cache."""
+        """Move a finished file or folder into the cache."""
         home = self._home(digest)
         home.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        for each in _files(path):
+            with each.open("rb") as file:
+                os.fsync(file.fileno())
         final = home / name
+        if final.is_dir():
+            shutil.rmtree(final)  # damaged, or it would have been found
         path.replace(final)
         self._note(final)
         return final
@@ -98,5 +106,11 @@ def _record(path: Path) -> Path:
 
 
 def _facts(path: Path) -> list[int]:
-    stat = path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
+    """Size and newest modification time; a folder's files count, and their number."""
+    stats = [file.stat() for file in _files(path)]
+    facts = [sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
+    return [*facts, len(stats)] if path.is_dir() else facts
+
+
+def _files(path: Path) -> list[Path]:
+    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]

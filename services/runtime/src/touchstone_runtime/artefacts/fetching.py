@@ -7,6 +7,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import httpx
@@ -18,6 +19,8 @@ from touchstone_runtime.artefacts.uris import Address
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 WATCH_SECONDS = 0.3
+WEIGHTS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+"""What is taken of a repository: weights that hold no code, and what describes them."""
 
 Told = Callable[[int, int | None], None]
 """Told bytes done and bytes in all, or None while that is unknown."""
@@ -109,36 +112,40 @@ class _watching:  # noqa: N801 - used as a statement
 
     def _watch(self) -> None:
         while not self._done.wait(WATCH_SECONDS):
-            self._told(sum(_size(path) for path in self._folder.rglob("*")), None)
+            self._told(_size(self._folder), None)
 
 
 def _size(path: Path) -> int:
+    """Size of a file, or of all files of a folder; what goes away meanwhile counts as nothing."""
     try:
-        return path.stat().st_size
+        return sum(_size(each) for each in path.iterdir()) if path.is_dir() else path.stat().st_size
     except OSError:
         return 0
 
 
 def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
-    """Fetch one file of a repository of the hub: `hf://ORG/REPO/PATH`, `hf://ORG/REPO@REVISION/PATH`."""
+    """Fetch from a repository of the hub: a file of `hf://ORG/REPO[@REVISION]/PATH`, weights of `hf://ORG/REPO[@REVISION]`."""
     try:
         from huggingface_hub import errors as hub_errors  # noqa: PLC0415
-        from huggingface_hub import hf_hub_download  # noqa: PLC0415 - an extra
+        from huggingface_hub import hf_hub_download, snapshot_download  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise UriInvalid(address.uri, "needs the extra touchstone-runtime[hf]") from error
     organisation, _, rest = address.location.partition("/")
     repository, _, path = rest.partition("/")
     repository, _, revision = repository.partition("@")
-    if not path:
-        raise UriInvalid(address.uri, "must look like hf://ORGANISATION/REPOSITORY/PATH")
-    try:
-        found = hf_hub_download(
-            f"{organisation}/{repository}",
-            path,
-            revision=revision or None,
-            local_dir=workplace / "hub",
-            token=credentials.get("token"),
+    if not repository:
+        raise UriInvalid(
+            address.uri, "must look like hf://ORGANISATION/REPOSITORY or hf://ORGANISATION/REPOSITORY/PATH"
         )
+    name, folder = f"{organisation}/{repository}", workplace / "hub"
+    common: dict[str, Any] = {"revision": revision or None, "local_dir": folder, "token": credentials.get("token")}
+    try:
+        if path:
+            found = Path(hf_hub_download(name, path, **common))
+        else:
+            with _watching(folder, told):
+                found = Path(snapshot_download(name, allow_patterns=list(WEIGHTS), **common))
+            shutil.rmtree(folder / ".cache", ignore_errors=True)  # the client's own notes
     except hub_errors.GatedRepoError as error:
         raise ArtefactNotFound(address.uri, "the hub gives this repository only to a token with access") from error
     except hub_errors.RepositoryNotFoundError as error:
@@ -147,8 +154,8 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
         raise ArtefactNotFound(address.uri, "the repository has no such file or revision") from error
     except (hub_errors.HfHubHTTPError, hub_errors.LocalEntryNotFoundError, OSError) as error:
         raise ArtefactUnavailable(address.uri, type(error).__name__) from error
-    told(Path(found).stat().st_size, None)
-    return Path(found)
+    told(_size(found), None)
+    return found
 
 
 def _filesystem(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
@@ -156,12 +163,16 @@ def _filesystem(address: Address, workplace: Path, told: Told, credentials: Mapp
     path = workplace / "body"
     try:
         filesystem, location = fsspec.core.url_to_fs(f"{address.scheme}://{address.location}", **credentials)
-        filesystem.get_file(location, str(path))
+        if address.is_folder:
+            with _watching(path, told):
+                filesystem.get(f"{location.rstrip('/')}/", f"{path}/", recursive=True)
+        else:
+            filesystem.get_file(location, str(path))
     except ImportError as error:
         raise UriInvalid(address.uri, f"needs the extra touchstone-runtime[{address.scheme}]") from error
     except FileNotFoundError as error:
         raise ArtefactNotFound(address.uri) from error
     except OSError as error:
         raise ArtefactUnavailable(address.uri, str(error)) from error
-    told(path.stat().st_size, None)
+    told(_size(path), None)
     return path

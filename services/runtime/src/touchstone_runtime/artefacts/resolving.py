@@ -26,7 +26,7 @@ class Resolved:
     """An artefact on this machine."""
 
     path: Path
-    """A file, or for `file://` also a folder. Do not write to it: others read it too."""
+    """A file, or a folder where the address is of one. Do not write to it: others read it too."""
     digest: Digest
     size_bytes: int
     uri: str
@@ -46,7 +46,8 @@ class Resolver:
     def resolve_sync(self, uri: str, *, digest: str = "", credentials: Mapping[str, str] | None = None) -> Resolved:
         """Bring an artefact here.
 
-        A file whose digest is known and that is in the cache needs no network.
+        An address that ends with a slash is of a folder, on object storage; on a hub so is one of a whole repository,
+        of which what engines read is taken. A file whose digest is known and that is in the cache needs no network.
 
         Args:
             uri: Its address, with `#sha256=HEX` where the digest is known.
@@ -68,7 +69,7 @@ class Resolver:
             if address.digest and (path := self._cache.find(address.digest)):
                 return _resolved(address, path, address.digest)  # another process was first
             fetched = fetching.fetch(address, workplace, self._told(uri), credentials or {})
-            found = caching.digest_file(fetched)
+            found = caching.digest_of(fetched)
             if address.digest and found != address.digest:
                 self._cache.tidy(workplace)
                 raise ArtefactCorrupt(uri, address.digest, found)
@@ -88,7 +89,7 @@ def _local(address: Address) -> Resolved:
     path = Path(address.location)
     if not path.exists():
         raise ArtefactNotFound(address.uri)
-    digest = caching.digest_folder(path) if path.is_dir() else caching.digest_file(path)
+    digest = caching.digest_of(path)
     if address.digest and digest != address.digest:
         raise ArtefactCorrupt(address.uri, address.digest, digest)
     return _resolved(address, path, digest)

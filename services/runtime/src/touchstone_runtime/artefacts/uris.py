@@ -23,6 +23,11 @@ class Address:
     digest: Digest | None
 
     @property
+    def is_folder(self) -> bool:
+        """Whether a folder is meant: by a slash at the end, or a repository of a hub without a path."""
+        return self.location.endswith("/") or (self.scheme == "hf" and self.location.count("/") == 1)
+
+    @property
     def name(self) -> str:
         """The last part of the path: how the file is called in the cache."""
         path = urlsplit(f"//{self.location}").path if self.scheme in ("http", "https") else self.location
