@@ -72,6 +72,8 @@ async def test_the_router_reaches_what_generates_and_nothing_else(world: Any, pu
     }
     assert roles == {"engine": "engine", "prefill": "prefill"}
     assert cluster["headGroupSpec"]["template"]["metadata"]["labels"]["touchstone.dev/role"] == "head"
+    ports = cluster["workerGroupSpecs"][0]["template"]["spec"]["containers"][0]["ports"]
+    assert [(port["name"], port["containerPort"]) for port in ports] == [("grpc", 50051)], "as the router looks for it"
 
 
 async def test_roles_have_their_own_replicas_devices_and_work(world: Any, put: Any) -> None:

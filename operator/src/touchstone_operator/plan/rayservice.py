@@ -146,7 +146,6 @@ def _workers(deployment: ModelDeployment, manifest: Manifest, platform: Platform
     container = workload.engine_container(
         deployment, manifest, platform, group.role, environment=_environment(deployment, group)
     )
-    container["ports"] = [{"name": "serve-grpc", "containerPort": workload.ENGINE_PORT, "protocol": "TCP"}]
     labels = workload.metadata_of(deployment, manifest.name, role=group.label)["labels"]
     scaling, replicas = group.role.scaling, wanted_replicas(group.role)
     return {
