@@ -44,6 +44,11 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
         "merge the adapter into the weights, or remove it",
     ),
     (
+        "spec.adapterPolicy",
+        lambda s: s.adapter_policy is not None,
+        "set max-loras and max-lora-rank in spec.engine.args",
+    ),
+    (
         "spec.adapters[].source.type FinetuneJob",
         lambda s: any(adapter.source.type == "FinetuneJob" for adapter in s.adapters or ()),
         "give its uri",

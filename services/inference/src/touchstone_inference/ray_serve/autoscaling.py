@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from touchstone_inference.ray_serve.replica import LOAD
+LOAD = "requests"
+"""The number that replicas report: requests that run or wait."""
 
 
 class ByRequests:

@@ -14,9 +14,7 @@ from touchstone_inference import errors
 from touchstone_inference.engine import wiring
 from touchstone_inference.engine.core.generation import Generation, Prefilled
 from touchstone_inference.engine.settings import EngineSettings
-
-LOAD = "requests"
-"""The number that replicas report for scaling: requests that run or wait."""
+from touchstone_inference.ray_serve.autoscaling import LOAD
 
 logger = logging.getLogger(__name__)
 
