@@ -1,6 +1,6 @@
 """`.venv-vllm/bin/python bench/serving.py MODEL`: our engine beside bare vLLM and `vllm serve`, on the same weights.
 
-Each path answers the same number of requests of 48 greedy tokens, at 1, 16 and 64 requests at once; a path has the
+Each path answers the same number of requests of 32 greedy tokens, at 1, 16 and 64 requests at once; a path has the
 machine to itself. Tokens a second, and the median time to the first token; the last column is the share of bare
 AsyncLLM's throughput.
 """
@@ -30,10 +30,10 @@ from touchstone_runtime import channels
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
 
-TOKENS = 48
+TOKENS = 32
 CONTEXT = 1024
 ARGUMENTS = {"max-num-seqs": "64", "kv-cache-memory-mib": "1024", "enforce-eager": "true", "dtype": "float32"}
-CONCURRENCIES = ((1, 8), (16, 96), (64, 192))
+CONCURRENCIES = ((1, 3), (16, 48), (64, 96))
 """Requests at once, and requests in all."""
 START_SECONDS = 240
 
