@@ -1,4 +1,4 @@
-"""`.venv-vllm/bin/python bench/serving.py MODEL`: our engine beside bare vLLM and `vllm serve`, on the same weights.
+"""`.venv-vllm/bin/python bench/serving.py MODEL`: our engine beside bare vLLM, on the same weights.
 
 Each path answers the same number of requests of 32 greedy tokens, at 1, 16 and 64 requests at once; a path has the
 machine to itself. Tokens a second, and the median time to the first token; the last column is the share of bare
@@ -7,7 +7,6 @@ AsyncLLM's throughput.
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -20,7 +19,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference.engine.adapters import vllm_options
@@ -121,41 +119,6 @@ async def ours(model: Path) -> AsyncIterator[Ask]:
 
 
 @asynccontextmanager
-async def vllm_serve(model: Path) -> AsyncIterator[Ask]:
-    """`vllm serve`: its OpenAI door, streaming."""
-    port = free_port()
-    command = [
-        str(Path(sys.executable).with_name("vllm")), "serve", str(model), "--port", str(port), "--host", "127.0.0.1",
-        "--served-model-name", "bench", "--max-model-len", str(CONTEXT), "--max-num-seqs", ARGUMENTS["max-num-seqs"],
-        "--kv-cache-memory-bytes", str(1 << 30), "--enforce-eager", "--dtype", "float32", "--generation-config", "vllm",
-    ]  # fmt: skip
-    async with (
-        running(command, {}),
-        httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", timeout=None, limits=httpx.Limits(max_connections=100)
-        ) as client,
-    ):
-
-        async def ask(prompt: str) -> tuple[float, int]:
-            begun, first, tokens = time.perf_counter(), 0.0, 0
-            body = {
-                "model": "bench", "prompt": prompt, "max_tokens": TOKENS, "temperature": 0, "stream": True,
-                "stream_options": {"include_usage": True},
-            }  # fmt: skip
-            async with client.stream("POST", "/v1/completions", json=body) as answer:
-                answer.raise_for_status()
-                async for line in answer.aiter_lines():
-                    if line.startswith("data: {"):
-                        first = first or time.perf_counter() - begun
-                        usage = json.loads(line[6:]).get("usage") or {}
-                        tokens = usage.get("completion_tokens", tokens)
-            return first, tokens
-
-        await until_it_answers(ask)
-        yield ask
-
-
-@asynccontextmanager
 async def running(command: list[str], environ: dict[str, str]) -> AsyncIterator[None]:
     """A server in a process group of its own."""
     server = subprocess.Popen(  # noqa: ASYNC220 - it begins at once
@@ -193,16 +156,19 @@ def free_port() -> int:
         return port
 
 
+PATHS = {"bare": bare, "engine": ours}
+
+
 async def main(model: Path) -> None:
-    """Measure all paths and print a table."""
-    found: dict[str, list[Measured]] = {}
-    for name, path in (("bare AsyncLLM", bare), ("touchstone engine, gRPC", ours), ("vllm serve, HTTP", vllm_serve)):
+    """Measure all paths and print a row for each."""
+    print(f"{'':24}" + "".join(f"{f'{at_once} at once':>34}" for at_once, _ in CONCURRENCIES))
+    base: list[Measured] = []
+    for name, path in PATHS.items():
         async with path(model) as ask:
             await measure(ask, 16, 32)
-            found[name] = [await measure(ask, at_once, total) for at_once, total in CONCURRENCIES]
-    print(f"{'':24}" + "".join(f"{f'{at_once} at once':>34}" for at_once, _ in CONCURRENCIES))
-    for name, cells in found.items():
-        print(f"{name:24}" + "".join(map(_cell, cells, found["bare AsyncLLM"])))
+            found = [await measure(ask, at_once, total) for at_once, total in CONCURRENCIES]
+        base = base or found
+        print(f"{name:24}" + "".join(map(_cell, found, base)), flush=True)
 
 
 def _cell(measured: Measured, base: Measured) -> str:
