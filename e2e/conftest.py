@@ -147,6 +147,19 @@ def release(kubernetes: Kubernetes, artefacts: Path) -> Release:
     return found
 
 
+@pytest.fixture(scope="module")
+def caller(kubernetes: Kubernetes, release: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A product service's token: it may use the models of its namespace."""
+    kubernetes.kubectl("create", "serviceaccount", "app", "-n", "default", code=None)
+    kubernetes.kubectl(
+        "create", "rolebinding", "app-asks-models", "-n", "default", "--clusterrole", "touchstone-model-user",
+        "--serviceaccount", "default:app", code=None,
+    )  # fmt: skip
+    file: Path = tmp_path_factory.mktemp("token") / "token"
+    file.write_text(kubernetes.token("app"))
+    return file
+
+
 def seed(kubernetes: Kubernetes, namespace: str, claim: str, folder: str) -> None:
     """Put what was fetched already onto a volume that is a folder of this machine, so that no pod needs the network."""
     kubernetes.until(

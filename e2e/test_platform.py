@@ -31,19 +31,6 @@ OWN_CLUSTER = Path("/var/lib/touchstone-e2e")
 CLIENT = Path(__file__).with_name("streaming_client.py")
 
 
-@pytest.fixture(scope="module")
-def caller(kubernetes: Any, release: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A product service's token: it may use the models of its namespace."""
-    kubernetes.kubectl("create", "serviceaccount", "app", "-n", "default", code=None)
-    kubernetes.kubectl(
-        "create", "rolebinding", "app-asks-models", "-n", "default", "--clusterrole", "touchstone-model-user",
-        "--serviceaccount", "default:app", code=None,
-    )  # fmt: skip
-    file: Path = tmp_path_factory.mktemp("token") / "token"
-    file.write_text(kubernetes.token("app"))
-    return file
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def seen(kubernetes: Any, release: Any, example: Path) -> dict[str, Seen]:
     """The demo's steps, applied by kubectl."""

@@ -68,18 +68,6 @@ def deployment(example: Path, name: str, **serving: Any) -> list[dict[str, Any]]
     return documents
 
 
-@pytest.fixture(scope="module")
-def caller(kubernetes: Any, release: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    kubernetes.kubectl("create", "serviceaccount", "app", "-n", "default", code=None)
-    kubernetes.kubectl(
-        "create", "rolebinding", "app-asks-models", "-n", "default", "--clusterrole", "touchstone-model-user",
-        "--serviceaccount", "default:app", code=None,
-    )  # fmt: skip
-    file: Path = tmp_path_factory.mktemp("token") / "token"
-    file.write_text(kubernetes.token("app"))
-    return file
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def router(kubernetes: Any, release: Any, caller: Path) -> AsyncIterator[Any]:
     async with channels.connect(kubernetes.service_address("touchstone-router", 50051), token_file=caller) as channel:

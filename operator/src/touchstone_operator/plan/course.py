@@ -11,7 +11,7 @@ from touchstone_operator.api.evaluations import Gate, GateResult
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.rollouts import Rollout
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan import engines, workload, workloads
+from touchstone_operator.plan import engines, roles, workload, workloads
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.rollout_terms import Decision, Policy, State
 from touchstone_operator.ports import LiveMetrics, Moved
@@ -31,6 +31,8 @@ class Observed:
     runs: tuple[EvalRun, ...] = ()
     """EvalRuns that the ModelDeployment controls."""
     run_objects: Mapping[str, JsonObject] = field(default_factory=dict)
+    policies: tuple[JsonObject, ...] = ()
+    """Its NetworkPolicies, where the platform writes any."""
     moved: Moved | None = None
     """What has moved between the roles of the stable revision; None where there is one role, or nobody answered."""
     live: Mapping[str, LiveMetrics | None] = field(default_factory=dict)
@@ -49,8 +51,7 @@ class Observed:
     @property
     def is_disaggregated(self) -> bool:
         """Whether prefill and decode are apart."""
-        serving = self.deployment.spec.serving
-        return serving is not None and serving.mode == "Disaggregated"
+        return roles.is_disaggregated(self.deployment.spec)
 
     @property
     def replicas(self) -> int:

@@ -42,12 +42,9 @@ class Group(NamedTuple):
 
 def groups(deployment: ModelDeployment) -> tuple[Group, ...]:
     """List the roles of a deployment, the one that the router reaches first."""
-    serving = deployment.spec.serving
-    if serving is not None and serving.mode == "Disaggregated":
-        return (
-            Group(ENGINE, serving.decode or RoleSpec(), "decode"),
-            Group(PREFILL, serving.prefill or RoleSpec(), "prefill"),
-        )
+    if roles.is_disaggregated(deployment.spec):
+        prefill, decode = roles.roles(deployment.spec)
+        return (Group(ENGINE, decode, "decode"), Group(PREFILL, prefill, "prefill"))
     return (Group(ENGINE, roles.role(deployment.spec), "aggregated"),)
 
 
@@ -97,7 +94,7 @@ def wanted_replicas(role: RoleSpec) -> int:
     """Say how many replicas a role has at least."""
     if role.scaling is not None:
         return role.scaling.min_replicas
-    return 1 if role.replicas is None else role.replicas
+    return roles.replicas(role)
 
 
 def _replicas(role: RoleSpec) -> JsonObject:

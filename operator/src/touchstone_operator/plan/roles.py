@@ -6,9 +6,15 @@ from touchstone_operator.api.servings import RoleSpec
 
 def roles(spec: ModelDeploymentSpec) -> tuple[RoleSpec, ...]:
     """List all roles."""
-    if spec.serving is None or spec.serving.mode == "Aggregated":
+    serving = spec.serving
+    if serving is None or not is_disaggregated(spec):
         return (role(spec),)
-    return (spec.serving.prefill or RoleSpec(), spec.serving.decode or RoleSpec())
+    return (serving.prefill or RoleSpec(), serving.decode or RoleSpec())
+
+
+def is_disaggregated(spec: ModelDeploymentSpec) -> bool:
+    """Tell whether prefill and decode are apart."""
+    return spec.serving is not None and spec.serving.mode == "Disaggregated"
 
 
 def role(spec: ModelDeploymentSpec) -> RoleSpec:
@@ -16,7 +22,6 @@ def role(spec: ModelDeploymentSpec) -> RoleSpec:
     return (spec.serving.aggregated if spec.serving else None) or RoleSpec()
 
 
-def replicas(spec: ModelDeploymentSpec) -> int:
-    """Take the number of replicas of the one role of an aggregated deployment."""
-    wanted = role(spec).replicas
-    return 1 if wanted is None else wanted
+def replicas(role: RoleSpec) -> int:
+    """Take the fixed number of replicas of a role."""
+    return 1 if role.replicas is None else role.replicas

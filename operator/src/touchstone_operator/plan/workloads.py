@@ -61,7 +61,7 @@ def role_statuses(deployment: ModelDeployment, found: JsonObject | None) -> tupl
     return (
         RoleStatus(
             name="engine",
-            desired=roles.replicas(deployment.spec),
+            desired=roles.replicas(roles.role(deployment.spec)),
             ready=engines.ready_replicas(found) if found else 0,
             updated=int(status.get("updatedReplicas") or 0),
         ),

@@ -13,7 +13,7 @@ from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
-from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions, support
+from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions, roles, support
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.course import Observed
 from touchstone_operator.plan.workload import Platform
@@ -41,18 +41,9 @@ class ModelDeployments:
             return Outcome(requeue_at=self.outside.now())
         observed = await self._observe(deployment)
         plan = modeldeployment.plan(observed, self.platform, self.outside.now())
-        found = (*observed.config_maps.values(), *observed.engines.values(), *await self._network_policies(deployment))
+        found = (*observed.config_maps.values(), *observed.engines.values(), *observed.policies)
         await execution.carry_out(plan, found=found)
         return Outcome(requeue_at=plan.requeue_at)
-
-    async def _network_policies(self, deployment: ModelDeployment) -> list[JsonObject]:
-        if not self.platform.namespace:
-            return []
-        namespace, name = deployment.metadata.namespace, deployment.metadata.name
-        labels = objects.labels(objects.MODEL_DEPLOYMENT, name)
-        return _controlled(
-            await self.outside.cluster.list(objects.NETWORK_POLICY, namespace, labels=labels), deployment
-        )
 
     async def _observe(self, deployment: ModelDeployment) -> Observed:
         namespace, name = deployment.metadata.namespace, deployment.metadata.name
@@ -60,9 +51,12 @@ class ModelDeployments:
         cluster = self.outside.cluster
         kinds = [objects.CONFIG_MAP, objects.EVAL_RUN, objects.DEPLOYMENT]
         kinds += [objects.RAY_SERVICE] if self.platform.has_ray else []
-        found = await asyncio.gather(*(cluster.list(kind, namespace, labels=labels) for kind in kinds))
-        config_maps, runs, *workloads = (_controlled(objs, deployment) for objs in found)
-        running = [obj for objs in workloads for obj in objs if not obj["metadata"].get("deletionTimestamp")]
+        kinds += [objects.NETWORK_POLICY] if self.platform.namespace else []
+        listed = await asyncio.gather(*(cluster.list(kind, namespace, labels=labels) for kind in kinds))
+        own = {kind: _controlled(objs, deployment) for kind, objs in zip(kinds, listed, strict=True)}
+        config_maps, runs = own[objects.CONFIG_MAP], own[objects.EVAL_RUN]
+        workloads = own[objects.DEPLOYMENT] + own.get(objects.RAY_SERVICE, [])
+        running = [obj for obj in workloads if not obj["metadata"].get("deletionTimestamp")]
         manifests = _manifests(config_maps)
         return Observed(
             deployment=deployment,
@@ -72,6 +66,7 @@ class ModelDeployments:
             engines={obj["metadata"]["name"]: obj for obj in running},
             runs=tuple(EvalRun.read(obj) for obj in runs),
             run_objects={obj["metadata"]["name"]: obj for obj in runs},
+            policies=tuple(own.get(objects.NETWORK_POLICY, ())),
             live=await self._live(deployment),
             moved=await self._moved(deployment),
         )
@@ -142,8 +137,8 @@ class ModelDeployments:
         return {name: base64.b64decode(value).decode() for name, value in data.items()}
 
     async def _moved(self, deployment: ModelDeployment) -> Moved | None:
-        serving, stable = deployment.spec.serving, deployment.status.stable_revision
-        if serving is None or serving.mode != "Disaggregated" or not stable:
+        stable = deployment.status.stable_revision
+        if not stable or not roles.is_disaggregated(deployment.spec):
             return None
         try:
             model = f"{deployment.metadata.namespace}/{deployment.metadata.name}"
