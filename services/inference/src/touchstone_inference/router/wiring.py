@@ -15,6 +15,8 @@ from touchstone_runtime import channels, process, telemetry
 from touchstone_runtime.errors import Unavailable
 from touchstone_runtime.server import GrpcServer, ServerSettings, Servicer
 
+from touchstone_inference.planner.adapters.processes import PlanningProcess
+from touchstone_inference.planner.api.servicer import PlanningServicer
 from touchstone_inference.router.adapters.access import KubernetesAuthority
 from touchstone_inference.router.adapters.engine import GrpcEngines
 from touchstone_inference.router.adapters.external import ExternalEngines
@@ -50,7 +52,8 @@ async def run(settings: RouterSettings) -> None:
         watching = Watching(
             await _cluster(settings, stack), default_namespace=settings.default_namespace, random=random.random
         )
-        servicer, door = await _doors(settings, watching, stack)
+        guard = await _guard(settings, watching, stack)
+        servicer, door = await _doors(settings, watching, guard, stack)
         server = GrpcServer(
             ServerSettings(
                 listen=settings.listen,
@@ -60,7 +63,10 @@ async def run(settings: RouterSettings) -> None:
                 max_concurrent_rpcs=settings.max_concurrent_requests,
                 max_deadline_seconds=settings.max_deadline_seconds,
             ),
-            [Servicer(SERVICE, lambda added: pb_grpc.add_InferenceServiceServicer_to_server(servicer, added))],
+            [
+                Servicer(SERVICE, lambda added: pb_grpc.add_InferenceServiceServicer_to_server(servicer, added)),
+                PlanningServicer(guard.identify, PlanningProcess().run).registered(),
+            ],
         )
         await server.start()
         await stack.enter_async_context(_background(watching.run()))
@@ -90,7 +96,7 @@ async def _cluster(settings: RouterSettings, stack: contextlib.AsyncExitStack) -
 
 
 async def _doors(
-    settings: RouterSettings, watching: Watching, stack: contextlib.AsyncExitStack
+    settings: RouterSettings, watching: Watching, guard: Guard, stack: contextlib.AsyncExitStack
 ) -> tuple[InferenceServicer, OpenAiDoor]:
     """Make the use cases, and both doors to them."""
     pods = GrpcEngines(_connect_engine, grace_seconds=settings.grace_seconds)
@@ -113,7 +119,6 @@ async def _doors(
     generating = Generating(placing, prompting, metrics, tracing, clock=clock)
     asking = Asking(placing, prompting, metrics, clock=clock)
     catalogue = Catalogue(watching, metrics, fleet, clock=clock)
-    guard = await _guard(settings, watching, stack)
     servicer = InferenceServicer(
         generating, asking, catalogue, guard, clock=clock, max_deadline_seconds=settings.max_deadline_seconds
     )

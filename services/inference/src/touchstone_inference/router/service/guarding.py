@@ -39,6 +39,10 @@ class Guard(Protocol):
         """Return the models that a caller may use. Raises as `admit`."""
         ...
 
+    async def identify(self, headers: Mapping[str, str]) -> None:
+        """Let in whoever is known. Raises as `admit`, but for models."""
+        ...
+
 
 class OpenGuard:
     """Lets everybody in: for a machine of one's own."""
@@ -49,6 +53,9 @@ class OpenGuard:
     async def visible(self, headers: Mapping[str, str], models: Iterable[Model]) -> list[Model]:
         """Return all models."""
         return list(models)
+
+    async def identify(self, headers: Mapping[str, str]) -> None:
+        """Let the caller in."""
 
 
 class TokenGuard:
@@ -71,6 +78,10 @@ class TokenGuard:
         """Return the models that a caller may use."""
         caller = await self._caller(headers)
         return [model for model in models if await self._may_use(caller, model)]
+
+    async def identify(self, headers: Mapping[str, str]) -> None:
+        """Let in whoever is known."""
+        await self._caller(headers)
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         token = bearer_token(headers)

@@ -1,0 +1,1 @@
+"""What a model needs on which chips: a roofline, a memory estimate, a simulation, and advice from them."""
