@@ -9,6 +9,10 @@ from typing import Any
 import grpc
 import pytest
 from touchstone.engine.v1 import engine_service_pb2 as pb
+from touchstone_inference.chips import CHIPS, Precision
+from touchstone_inference.planner.core import roofline
+from touchstone_inference.planner.core.known import KNOWN
+from touchstone_inference.planner.core.roofline import Placement
 from touchstone_runtime.channels import translate
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.asyncio(loop_scope="session")]
@@ -177,3 +181,40 @@ async def test_a_deadline_ends_a_generation(engine: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     while (await engine.stub.Stats(pb.StatsRequest())).active_requests:
         await asyncio.sleep(0.05)
+
+
+async def test_its_work_is_what_the_planner_says_the_model_needs(engine: Any) -> None:
+    """Two accounts that know nothing of each other: vLLM's, step by step, and the planner's formula."""
+    prompt = f"{time.time_ns()} is no round number. " * 40
+
+    async def counted() -> pb.Utilization:
+        found: pb.StatsResponse = await engine.stub.Stats(pb.StatsRequest())
+        return found.utilization
+
+    before = await counted()
+    request = pb.GenerateRequest(prompt=prompt, sampling=pb.Sampling(max_output_tokens=64))
+    parts = [part async for part in engine.stub.Generate(request, timeout=120)]
+    usage = parts[-1].usage
+    assert usage.cached_input_tokens == 0
+    after = await counted()
+    placed = Placement(
+        shape=KNOWN["smollm2-135m"], chip=CHIPS["l4"], weights=Precision.FLOAT32, compute=Precision.FLOAT32,
+        kv=Precision.FLOAT32,
+    )  # fmt: skip
+    # vLLM counts all pairs of the prompt's tokens; the planner those that a causal mask leaves: half.
+    square = roofline.prefill(usage.input_tokens)._replace(attended=usage.input_tokens**2)
+    steps = [roofline.step(placed, square)]
+    steps += [
+        roofline.step(placed, roofline.decode(1, usage.input_tokens + place)) for place in range(1, usage.output_tokens)
+    ]
+    assert after.flops - before.flops == pytest.approx(sum(step.flops for step in steps), rel=0.001)
+    moved = sum(step.moved_bytes for step in steps)
+    assert moved < after.moved_bytes - before.moved_bytes < 1.35 * moved, "vLLM counts activations too"
+    assert after.chip == "l4"
+    assert 0 < after.mfu < 1
+    assert 0 < after.mbu < 1
+
+
+async def test_its_peak_was_measured_before_it_served(engine: Any) -> None:
+    found: pb.StatsResponse = await engine.stub.Stats(pb.StatsRequest())
+    assert found.peak_output_tokens_per_second > 1

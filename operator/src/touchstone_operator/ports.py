@@ -162,6 +162,26 @@ class LiveMetrics:
     errors: int
     time_to_first_token: Distribution = Distribution()
     time_per_output_token: Distribution = Distribution()
+    queue_time: Distribution = Distribution()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    good_requests: int | None = None
+    """Those that kept to the objectives; None: the model has none."""
+    window_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """What the engines of a revision say of themselves."""
+
+    engines: int
+    measured_engines: int = 0
+    """How many of them know their chip and their work."""
+    mfu: float = 0.0
+    mbu: float = 0.0
+    peak_output_tokens_per_second: float = 0.0
+    """Of all of them, after their models were loaded; 0: not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +204,10 @@ class Traffic(Protocol):
 
     async def moved(self, model: str, revision: str) -> Moved:
         """Read what has moved between prefill and decode; model is `NAMESPACE/NAME`."""
+        ...
+
+    async def reached(self, model: str, revision: str) -> Reached:
+        """Read what the engines of a revision reach; model is `NAMESPACE/NAME`."""
         ...
 
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:

@@ -14,6 +14,7 @@ from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference.engine.adapters.scripted import Scripted
 from touchstone_inference.engine.api.servicer import EngineServicer
 from touchstone_inference.engine.core import arguments
+from touchstone_inference.engine.service.measuring import Measuring
 from touchstone_inference.engine.service.serving import EngineService
 from touchstone_runtime import channels, errors, testing
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
@@ -34,7 +35,9 @@ async def engine(*, max_queued: int = 4, **args: str) -> AsyncIterator[pb_grpc.E
     numbers = arguments.read(given, arguments.SCRIPTED, others=("rules",))
     model = Scripted(max_model_len=128, arguments=numbers, rules=arguments.rules(given.get("rules", "")))
     service = EngineService(model, max_queued_requests=max_queued)
-    async with testing.channel_to([EngineServicer(service, MANIFEST).registered()]) as channel:
+    async with testing.channel_to(
+        [EngineServicer(service, Measuring(model, chip="", attributes={}), MANIFEST).registered()]
+    ) as channel:
         yield pb_grpc.EngineServiceStub(channel)  # type: ignore[misc]
 
 

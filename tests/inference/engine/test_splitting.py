@@ -29,6 +29,7 @@ from touchstone_inference.engine.core.generation import (
     Usage,
 )
 from touchstone_inference.engine.core.splitting import OnFailure, Policy, PrefixMemory
+from touchstone_inference.engine.service.measuring import Measuring
 from touchstone_inference.engine.service.serving import EngineService
 from touchstone_inference.engine.service.splitting import Splitting
 from touchstone_runtime import errors, testing
@@ -105,12 +106,18 @@ class Pair:
 async def pair(**policy: object) -> AsyncIterator[Pair]:
     prefill, decode = Remembering(), Remembering()
     async with AsyncExitStack() as stack:
-        servicer = EngineServicer(EngineService(prefill, max_queued_requests=4), MANIFEST)
+        servicer = EngineServicer(
+            EngineService(prefill, max_queued_requests=4), Measuring(prefill, chip="", attributes={}), MANIFEST
+        )
         channel = await stack.enter_async_context(testing.channel_to([servicer.registered()]))
         limits = {"timeout_seconds": 0.5, **policy}
         splitting = Splitting(GrpcPrefillers(channel), Policy(**limits), PrefixMemory(100_000))  # type: ignore[arg-type]
         service = EngineService(decode, max_queued_requests=4, splitting=splitting)
-        own = await stack.enter_async_context(testing.channel_to([EngineServicer(service, MANIFEST).registered()]))
+        own = await stack.enter_async_context(
+            testing.channel_to(
+                [EngineServicer(service, Measuring(decode, chip="", attributes={}), MANIFEST).registered()]
+            )
+        )
         yield Pair(prefill, decode, pb_grpc.EngineServiceStub(own))  # type: ignore[arg-type]
 
 

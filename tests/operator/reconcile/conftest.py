@@ -17,7 +17,16 @@ from touchstone_operator import errors, objects
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Key, Kind
 from touchstone_operator.plan.workload import Platform
-from touchstone_operator.ports import BuildReport, LiveMetrics, Moved, Outside, RunReport, RunRequest, StoredIndex
+from touchstone_operator.ports import (
+    BuildReport,
+    LiveMetrics,
+    Moved,
+    Outside,
+    Reached,
+    RunReport,
+    RunRequest,
+    StoredIndex,
+)
 from touchstone_operator.reconcile.evalruns import EvalRuns
 from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
@@ -271,9 +280,13 @@ class FakeTraffic:
     def __init__(self) -> None:
         self.live = LiveMetrics(requests=0, errors=0)
         self.moves = Moved(engines=2, engines_without_connector=0)
+        self.reach = Reached(engines=2)
 
     async def moved(self, model: str, revision: str) -> Moved:
         return self.moves
+
+    async def reached(self, model: str, revision: str) -> Reached:
+        return self.reach
 
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
         return self.live

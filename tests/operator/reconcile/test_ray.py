@@ -96,7 +96,7 @@ async def test_roles_have_their_own_replicas_devices_and_work(world: Any, put: A
     (application,) = yaml.safe_load(spec["serveConfigV2"])["applications"]
     scaling = application["deployments"][0]["autoscaling_config"]
     assert (scaling["min_replicas"], scaling["max_replicas"]) == (1, 3)
-    assert scaling["policy"]["policy_kwargs"] == {"target_requests": 24.0}
+    assert scaling["policy"]["policy_kwargs"] == {"targets": {"requests": 24.0}}
     assert spec["rayClusterConfig"]["enableInTreeAutoscaling"] is True
 
 
@@ -243,7 +243,6 @@ async def test_without_ray_or_an_image_it_is_said_what_to_do(world: Any, put: An
         ("parallelism over more devices", {"parallelism": {"tensor": 4}, "resources": {"gpu": {"count": 2}}}),
         ("parallelism.data", {"parallelism": {"data": 2}}),
         ("idleReplicas", {"scaling": {"minReplicas": 1, "maxReplicas": 2, "idleReplicas": 0}}),
-        ("KVCacheUsage", {"scaling": {"maxReplicas": 2, "metrics": [{"type": "KVCacheUsage", "target": "0.8"}]}}),
     ],
 )
 async def test_what_no_engine_does_yet_is_refused_by_name(world: Any, put: Any, field: str, serving: Any) -> None:
@@ -270,3 +269,13 @@ async def test_adapters_on_an_engine_that_loads_none_are_refused(world: Any, put
     put(ray(adapters=[ADAPTER], engine={"type": "Scripted"}))
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
+async def test_replicas_follow_requests_and_what_is_cached(world: Any, put: Any) -> None:
+    metrics = [{"type": "OngoingRequests", "target": "24"}, {"type": "KVCacheUsage", "target": "0.8"}]
+    scaling = {"minReplicas": 1, "maxReplicas": 4, "metrics": metrics}
+    put(ray(serving={"mode": "Aggregated", "aggregated": {"scaling": scaling}}))
+    await world.settle()
+    (application,) = yaml.safe_load(service(world)["spec"]["serveConfigV2"])["applications"]
+    policy = application["deployments"][0]["autoscaling_config"]["policy"]
+    assert policy["policy_kwargs"] == {"targets": {"requests": 24.0, "kv_cache_usage": 0.8}}

@@ -7,7 +7,7 @@ from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.ports import Distribution, LiveMetrics, Moved
+from touchstone_operator.ports import Distribution, LiveMetrics, Moved, Reached
 
 PEER = "inference"
 
@@ -33,6 +33,18 @@ class TrafficClient:
             failed_transfers=found.failed_transfers,
         )
 
+    async def reached(self, model: str, revision: str) -> Reached:
+        """Have the router ask the engines of a revision what they reach."""
+        message = pb.GetUtilizationRequest(model=model, revision=revision)
+        found = await ask(PEER, self._stub.GetUtilization(message, timeout=TIMEOUT_SECONDS))
+        return Reached(
+            engines=found.engines,
+            measured_engines=found.measured_engines,
+            mfu=found.mfu,
+            mbu=found.mbu,
+            peak_output_tokens_per_second=found.peak_output_tokens_per_second,
+        )
+
     async def metrics(self, model: str, revision: str, window_seconds: int) -> LiveMetrics:
         """Read the counters of a revision."""
         message = pb.GetRevisionMetricsRequest(model=model, revision=revision, window_seconds=window_seconds)
@@ -42,6 +54,12 @@ class TrafficClient:
             errors=found.errors,
             time_to_first_token=_distribution(found.time_to_first_token),
             time_per_output_token=_distribution(found.time_per_output_token),
+            queue_time=_distribution(found.queue_time),
+            input_tokens=found.usage_totals.input_tokens,
+            output_tokens=found.usage_totals.output_tokens,
+            cached_input_tokens=found.usage_totals.cached_input_tokens,
+            good_requests=found.good_requests if found.HasField("good_requests") else None,
+            window_seconds=found.window_seconds,
         )
 
 

@@ -57,6 +57,8 @@ Decimal = Annotated[str, text(32, pattern=r"^-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$
 """A decimal number as a string: the API has no floats."""
 Timestamp = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 """RFC 3339, UTC."""
+RevisionName = Annotated[str, text(63)]
+"""The name of a revision."""
 Percent = Annotated[int, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 Labels = Annotated[dict[str, Annotated[str, text(253)]], Field(max_length=32)]

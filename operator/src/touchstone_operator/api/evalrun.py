@@ -14,6 +14,7 @@ from touchstone_operator.api.common import (
     Name,
     ObjectName,
     Resource,
+    RevisionName,
     Timestamp,
     Uri,
     keyed,
@@ -22,7 +23,6 @@ from touchstone_operator.api.common import (
 )
 from touchstone_operator.api.evaluations import EVALUATION_RULES, Evaluation, Reuse
 
-RevisionName = Annotated[str, text(63)]
 IMMUTABLE = ("subject", "suites", "criteria")
 IMMUTABLE_OPTIONAL = ("baseline", "execution", "outputs")
 

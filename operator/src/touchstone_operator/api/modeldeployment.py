@@ -16,6 +16,7 @@ from touchstone_operator.api.common import (
     Name,
     Percent,
     Resource,
+    RevisionName,
     Text,
     Timestamp,
     keyed,
@@ -23,10 +24,9 @@ from touchstone_operator.api.common import (
     text,
 )
 from touchstone_operator.api.evaluations import GateResult
+from touchstone_operator.api.observations import LastFailure, Performance, ScalingStatus
 from touchstone_operator.api.rollouts import Rollout
 from touchstone_operator.api.servings import Access, AdapterPolicy, Cache, Expose, Serving, Tracing
-
-RevisionName = Annotated[str, text(63)]
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -161,21 +161,6 @@ class Endpoints(ApiModel):
     """openAI is the address of the OpenAI-compatible door."""
 
 
-class LastFailure(ApiModel):
-    """The last failure of an engine."""
-
-    reason: Text
-    """reason is one word in UpperCamelCase."""
-    message: Text | None = None
-    """message says what happened."""
-    exit_code: int | None = None
-    """exitCode of the process."""
-    role: Name | None = None
-    """role that failed."""
-    time: Timestamp | None = None
-    """time of the failure."""
-
-
 class ModelDeploymentStatus(ApiModel):
     """What is known of the deployment. The router reads stableRevision and revisions[].weightPercent."""
 
@@ -197,6 +182,10 @@ class ModelDeploymentStatus(ApiModel):
     """roles count replicas of the current revision."""
     adapters: Annotated[tuple[AdapterStatus, ...], keyed(16)] | None = None
     """adapters of the current revision. Unset: it has none."""
+    scaling: ScalingStatus | None = None
+    """scaling is how replicas have changed. Unset: they have not."""
+    performance: Performance | None = None
+    """performance of the revision that serves. Unset: nothing was measured yet."""
     last_failure: LastFailure | None = None
     """lastFailure is the last failure of an engine."""
     conditions: Conditions | None = None
@@ -247,7 +236,6 @@ class ModelDeployment(Resource):
 __all__ = [
     "AdapterStatus",
     "Endpoints",
-    "LastFailure",
     "ModelDeployment",
     "ModelDeploymentSpec",
     "ModelDeploymentStatus",

@@ -16,6 +16,7 @@ from touchstone_operator.api.common import (
     Name,
     ObjectReference,
     Resource,
+    RevisionName,
     Text,
     Timestamp,
     Uri,
@@ -25,7 +26,6 @@ from touchstone_operator.api.common import (
 )
 from touchstone_operator.api.evaluations import Gate, GateResult, JmesPath
 
-RevisionName = Annotated[str, text(63)]
 Glob = Annotated[str, text(256, min_length=1)]
 
 

@@ -14,7 +14,7 @@ from touchstone_operator.objects import JsonObject
 from touchstone_operator.plan import engines, roles, workload, workloads
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.rollout_terms import Decision, Policy, State
-from touchstone_operator.ports import LiveMetrics, Moved
+from touchstone_operator.ports import LiveMetrics, Moved, Reached
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,12 @@ class Observed:
     """Its NetworkPolicies, where the platform writes any."""
     moved: Moved | None = None
     """What has moved between the roles of the stable revision; None where there is one role, or nobody answered."""
+    pods: tuple[JsonObject, ...] = ()
+    """Pods of engines, where their number or their fate is of interest."""
+    traffic: LiveMetrics | None = None
+    """Counters of the stable revision; None where it was not looked at, or nobody answered."""
+    reached: Reached | None = None
+    """What the engines of the stable revision reach; None as above."""
     live: Mapping[str, LiveMetrics | None] = field(default_factory=dict)
     """Counters by gate, of the revision whose live metrics are watched."""
 

@@ -17,6 +17,7 @@ from touchstone_operator.plan import (
     gates,
     live,
     modeldeployment_status,
+    performance,
     retention,
     rollout,
     rollout_policy,
@@ -236,4 +237,6 @@ def _next_look(course: Course) -> datetime | None:
     is_waiting = isinstance(course.manifest, Unresolved) and course.manifest.reason == "ModelResolving"
     if is_watching or is_waiting:
         return course.now + LIVE_POLL
-    return course.now + TRANSFER_POLL if course.observed.is_disaggregated else None
+    if not course.decision.state.stable:
+        return None
+    return course.now + (TRANSFER_POLL if course.observed.is_disaggregated else performance.LOOK)

@@ -18,7 +18,16 @@ from touchstone_operator.api.modeldeployment import (
     RevisionStatus,
     RolloutStatus,
 )
-from touchstone_operator.plan import conditions, engines, modeldeployment_conditions, times, workloads
+from touchstone_operator.plan import (
+    conditions,
+    engines,
+    modeldeployment_conditions,
+    performance,
+    pods,
+    scaling,
+    times,
+    workloads,
+)
 from touchstone_operator.plan.course import Course
 from touchstone_operator.plan.rollout_terms import Hold, State
 from touchstone_operator.plan.workload import Doors
@@ -49,6 +58,8 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
     deployment, state = course.observed.deployment, course.decision.state
     revisions = tuple(_revision(course, name) for name in _order(course, keep))
     observed = modeldeployment_conditions.observe(course, revisions)
+    seen = course.observed
+    roles = workloads.role_statuses(deployment, seen.engines.get(state.stable or state.candidate), seen.pods)
     return ModelDeploymentStatus(
         observed_generation=deployment.metadata.generation,
         endpoints=Endpoints(grpc=doors.grpc or None, open_ai=doors.open_ai or None),
@@ -57,9 +68,19 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
         failed_revision=state.failed or None,
         revisions=revisions,
         rollout=_rollout(course),
-        roles=workloads.role_statuses(deployment, course.observed.engines.get(state.stable or state.candidate)),
+        roles=roles,
         adapters=_adapters(course) or None,
-        last_failure=deployment.status.last_failure,
+        scaling=scaling.observe(
+            deployment.status,
+            roles,
+            stable=state.stable,
+            generation=deployment.metadata.generation,
+            now=course.now,
+        ),
+        performance=performance.observe(
+            deployment.status.performance, state.stable, seen.traffic, seen.reached, course.now
+        ),
+        last_failure=pods.last_failure(seen.pods, deployment.status.last_failure),
         conditions=conditions.merge(
             deployment.status.conditions, observed, generation=deployment.metadata.generation, now=course.now
         ),

@@ -22,11 +22,15 @@ RAY_VERSION = "2.60.0"
 """Of the images touchstone-engine-vllm."""
 APPLICATION = "engine"
 IMPORT_PATH = "touchstone_inference.ray_serve.app:build"
-POLICY = "touchstone_inference.ray_serve.autoscaling:ByRequests"
+POLICY = "touchstone_inference.ray_serve.autoscaling:ByLoad"
+LOADS = {"OngoingRequests": "requests", "KVCacheUsage": "kv_cache_usage"}
+"""What engines report, by the type of metric."""
+PEAK_SECONDS = 10
+"""How long an engine may take to measure its peak once its model is loaded."""
 ENGINE, PREFILL, HEAD = "engine", "prefill", "head"
 """Labels of roles: what the router calls, what computes prompts for it, and Ray's own head."""
 DASHBOARD_PORT = 8265
-TARGET_REQUESTS = "16"
+TARGET_REQUESTS = 16.0
 CONNECTORS = {"Nixl": "NixlConnector", "SharedStorage": "ExampleConnector"}
 SHARED_FOLDER = f"{workload.CACHE_PATH}/kv"
 
@@ -106,13 +110,14 @@ def _replicas(role: RoleSpec) -> JsonObject:
             "min_replicas": scaling.min_replicas,
             "max_replicas": scaling.max_replicas,
             "downscale_delay_s": float(scaling.scale_down_delay_seconds),
-            "policy": {"policy_function": POLICY, "policy_kwargs": {"target_requests": _target(scaling)}},
+            "policy": {"policy_function": POLICY, "policy_kwargs": {"targets": _targets(scaling)}},
         }
     }
 
 
-def _target(scaling: Scaling) -> float:
-    return float(next((metric.target for metric in scaling.metrics or ()), TARGET_REQUESTS))
+def _targets(scaling: Scaling) -> dict[str, float]:
+    targets = {LOADS[metric.type]: float(metric.target) for metric in scaling.metrics or ()}
+    return targets or {LOADS["OngoingRequests"]: TARGET_REQUESTS}
 
 
 def _is_scaling(found: tuple[Group, ...]) -> bool:
@@ -161,6 +166,7 @@ def _environment(deployment: ModelDeployment, group: Group) -> Mapping[str, str]
         "TOUCHSTONE_ROLE": group.does,
         "TOUCHSTONE_TENSOR_PARALLEL_SIZE": str(parallelism.tensor),
         "TOUCHSTONE_PIPELINE_PARALLEL_SIZE": str(parallelism.pipeline),
+        "TOUCHSTONE_PEAK_SECONDS": str(PEAK_SECONDS),
         "VLLM_HOST_IP": "$(POD_IP)",
     }
     serving = deployment.spec.serving

@@ -100,13 +100,6 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
         "keep at least one replica",
     ),
     (
-        "scaling.metrics of type KVCacheUsage",
-        lambda s: any(
-            m.type != "OngoingRequests" for r in roles.roles(s) if r.scaling for m in r.scaling.metrics or ()
-        ),
-        "use OngoingRequests",
-    ),
-    (
         "spec.serving.kvTransfer.connector",
         lambda s: _connector(s) not in ("", "Nixl", "SharedStorage"),
         "use Nixl",

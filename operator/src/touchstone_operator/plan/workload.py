@@ -178,6 +178,8 @@ def engine_container(
         "env": _environment(deployment, manifest, platform, role, environment or {}),
         "readinessProbe": {"grpc": {"port": ENGINE_PORT}, "periodSeconds": 2, "failureThreshold": 3},
         "securityContext": SECURITY_CONTEXT,
+        # An engine that cannot go on says why in its last line.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}, *_cache_mounts(deployment)],  # noqa: S108  # the pod's own
     }
     resources = _resources(role.resources)

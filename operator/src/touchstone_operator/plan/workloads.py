@@ -1,11 +1,13 @@
 """What runs a revision's engines: nothing here, a Deployment, or a RayService. Pure: one interface over both."""
 
+from collections.abc import Sequence
+
 from touchstone_runtime.revisions import Manifest
 
 from touchstone_operator import objects
 from touchstone_operator.api.modeldeployment import ModelDeployment, RoleStatus
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan import engines, rayservice, roles, workload
+from touchstone_operator.plan import engines, pods, rayservice, roles, workload
 from touchstone_operator.plan.actions import Child
 from touchstone_operator.plan.workload import Platform
 
@@ -47,16 +49,12 @@ def wanted_replicas(deployment: ModelDeployment) -> int:
     return sum(rayservice.wanted_replicas(group.role) for group in rayservice.groups(deployment))
 
 
-def role_statuses(deployment: ModelDeployment, found: JsonObject | None) -> tuple[RoleStatus, ...]:
-    """Report the roles of the current revision."""
+def role_statuses(
+    deployment: ModelDeployment, found: JsonObject | None, listed: Sequence[JsonObject] = ()
+) -> tuple[RoleStatus, ...]:
+    """Report the roles of the current revision; where replicas follow the load, by the pods that are there."""
     if found is not None and engines.is_ray_service(found):
-        healthy = engines.healthy_deployments(found)
-        return tuple(
-            RoleStatus(name=group.does, desired=wanted, ready=count, updated=count)
-            for group in rayservice.groups(deployment)
-            for wanted in (rayservice.wanted_replicas(group.role),)
-            for count in (wanted if group.label in healthy else 0,)
-        )
+        return tuple(_ray_role(group, found, listed) for group in rayservice.groups(deployment))
     status = (found or {}).get("status") or {}
     return (
         RoleStatus(
@@ -66,3 +64,12 @@ def role_statuses(deployment: ModelDeployment, found: JsonObject | None) -> tupl
             updated=int(status.get("updatedReplicas") or 0),
         ),
     )
+
+
+def _ray_role(group: rayservice.Group, found: JsonObject, listed: Sequence[JsonObject]) -> RoleStatus:
+    there, ready = pods.count(listed, revision=found["metadata"]["name"], role=group.label)
+    if group.role.scaling is not None and there:
+        return RoleStatus(name=group.does, desired=there, ready=ready, updated=ready)
+    wanted = rayservice.wanted_replicas(group.role)
+    count = wanted if group.label in engines.healthy_deployments(found) else 0
+    return RoleStatus(name=group.does, desired=wanted, ready=count, updated=count)

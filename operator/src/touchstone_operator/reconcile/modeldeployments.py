@@ -13,11 +13,21 @@ from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
-from touchstone_operator.plan import bundle, conditions, modeldeployment, modeldeployment_conditions, roles, support
+from touchstone_operator.plan import (
+    bundle,
+    conditions,
+    engines,
+    modeldeployment,
+    modeldeployment_conditions,
+    performance,
+    roles,
+    support,
+    workloads,
+)
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.course import Observed
 from touchstone_operator.plan.workload import Platform
-from touchstone_operator.ports import LiveMetrics, Moved, Outside
+from touchstone_operator.ports import LiveMetrics, Moved, Outside, Reached
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
 
@@ -58,6 +68,7 @@ class ModelDeployments:
         workloads = own[objects.DEPLOYMENT] + own.get(objects.RAY_SERVICE, [])
         running = [obj for obj in workloads if not obj["metadata"].get("deletionTimestamp")]
         manifests = _manifests(config_maps)
+        traffic, reached = await self._performance(deployment)
         return Observed(
             deployment=deployment,
             contents=await self._contents(deployment, manifests),
@@ -67,8 +78,11 @@ class ModelDeployments:
             runs=tuple(EvalRun.read(obj) for obj in runs),
             run_objects={obj["metadata"]["name"]: obj for obj in runs},
             policies=tuple(own.get(objects.NETWORK_POLICY, ())),
+            pods=await self._pods(deployment, running),
             live=await self._live(deployment),
             moved=await self._moved(deployment),
+            traffic=traffic,
+            reached=reached,
         )
 
     async def _contents(self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]) -> Contents:
@@ -135,6 +149,27 @@ class ModelDeployments:
         secret = await self.outside.cluster.get(objects.SECRET, deployment.metadata.namespace, reference.name)
         data = (secret or {}).get("data") or {}
         return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+    async def _pods(self, deployment: ModelDeployment, running: list[JsonObject]) -> tuple[JsonObject, ...]:
+        """List the pods of engines: while some are not ready, and where their number follows the load."""
+        wanted = workloads.wanted_replicas(deployment)
+        is_scaling = any(role.scaling is not None for role in roles.roles(deployment.spec))
+        if not is_scaling and all(engines.is_ready(obj, replicas=wanted) for obj in running):
+            return ()
+        labels = objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name)
+        return tuple(await self.outside.cluster.list(objects.POD, deployment.metadata.namespace, labels=labels))
+
+    async def _performance(self, deployment: ModelDeployment) -> tuple[LiveMetrics | None, Reached | None]:
+        stable = deployment.status.stable_revision or ""
+        if not performance.is_due(deployment.status.performance, stable, self.outside.now()):
+            return None, None
+        model = f"{deployment.metadata.namespace}/{deployment.metadata.name}"
+        traffic = self.outside.traffic
+        try:
+            metrics = await traffic.metrics(model, stable, performance.WINDOW_SECONDS)
+            return metrics, await traffic.reached(model, stable)
+        except (errors.PeerUnavailable, errors.PeerRefused):
+            return None, None
 
     async def _moved(self, deployment: ModelDeployment) -> Moved | None:
         stable = deployment.status.stable_revision

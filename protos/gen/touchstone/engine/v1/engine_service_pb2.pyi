@@ -792,6 +792,8 @@ class StatsResponse(google.protobuf.message.Message):
     CANCELLED_REQUESTS_FIELD_NUMBER: builtins.int
     USAGE_TOTALS_FIELD_NUMBER: builtins.int
     KV_TRANSFER_FIELD_NUMBER: builtins.int
+    UTILIZATION_FIELD_NUMBER: builtins.int
+    PEAK_OUTPUT_TOKENS_PER_SECOND_FIELD_NUMBER: builtins.int
     active_requests: builtins.int
     """active_requests is how many requests hold a slot."""
     queued_requests: builtins.int
@@ -800,6 +802,8 @@ class StatsResponse(google.protobuf.message.Message):
     """requests is how many ended since the start, in whatever way."""
     cancelled_requests: builtins.int
     """cancelled_requests is how many of those were cancelled."""
+    peak_output_tokens_per_second: builtins.float
+    """peak_output_tokens_per_second was measured with all slots busy, right after the model was loaded. 0: it was not."""
     @property
     def usage_totals(self) -> global___UsageTotals:
         """usage_totals are the token counts since the start."""
@@ -807,6 +811,12 @@ class StatsResponse(google.protobuf.message.Message):
     @property
     def kv_transfer(self) -> global___KVTransfer:
         """kv_transfer counts what came from prefill engines; unset where an engine computes all its prompts itself."""
+
+    @property
+    def utilization(self) -> global___Utilization:
+        """utilization is how much of its chips' peaks the engine reaches. Unset: chip or work are not known, or it has just
+        begun.
+        """
 
     def __init__(
         self,
@@ -817,11 +827,51 @@ class StatsResponse(google.protobuf.message.Message):
         cancelled_requests: builtins.int = ...,
         usage_totals: global___UsageTotals | None = ...,
         kv_transfer: global___KVTransfer | None = ...,
+        utilization: global___Utilization | None = ...,
+        peak_output_tokens_per_second: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["kv_transfer", b"kv_transfer", "usage_totals", b"usage_totals"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["active_requests", b"active_requests", "cancelled_requests", b"cancelled_requests", "kv_transfer", b"kv_transfer", "queued_requests", b"queued_requests", "requests", b"requests", "usage_totals", b"usage_totals"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["kv_transfer", b"kv_transfer", "usage_totals", b"usage_totals", "utilization", b"utilization"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["active_requests", b"active_requests", "cancelled_requests", b"cancelled_requests", "kv_transfer", b"kv_transfer", "peak_output_tokens_per_second", b"peak_output_tokens_per_second", "queued_requests", b"queued_requests", "requests", b"requests", "usage_totals", b"usage_totals", "utilization", b"utilization"]) -> None: ...
 
 global___StatsResponse = StatsResponse
+
+@typing.final
+class Utilization(google.protobuf.message.Message):
+    """Utilization is shares of a chip's peaks over the last minute or so, idle time included."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CHIP_FIELD_NUMBER: builtins.int
+    MFU_FIELD_NUMBER: builtins.int
+    MBU_FIELD_NUMBER: builtins.int
+    WINDOW_SECONDS_FIELD_NUMBER: builtins.int
+    FLOPS_FIELD_NUMBER: builtins.int
+    MOVED_BYTES_FIELD_NUMBER: builtins.int
+    chip: builtins.str
+    """chip is the accelerator, as PlanServing names it."""
+    mfu: builtins.float
+    """mfu is the operations that the model needed over those that the chip could have done, 0 to 1."""
+    mbu: builtins.float
+    """mbu is the bytes that had to be moved over those that the memory could have moved, 0 to 1."""
+    window_seconds: builtins.float
+    """window_seconds is how long was looked at."""
+    flops: builtins.float
+    """flops is the operations of one chip since the start: what mfu is computed from, for windows of one's own."""
+    moved_bytes: builtins.float
+    """moved_bytes is the bytes of one chip since the start."""
+    def __init__(
+        self,
+        *,
+        chip: builtins.str = ...,
+        mfu: builtins.float = ...,
+        mbu: builtins.float = ...,
+        window_seconds: builtins.float = ...,
+        flops: builtins.float = ...,
+        moved_bytes: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chip", b"chip", "flops", b"flops", "mbu", b"mbu", "mfu", b"mfu", "moved_bytes", b"moved_bytes", "window_seconds", b"window_seconds"]) -> None: ...
+
+global___Utilization = Utilization
 
 @typing.final
 class KVTransfer(google.protobuf.message.Message):

@@ -803,10 +803,19 @@ class GetRevisionMetricsResponse(google.protobuf.message.Message):
     USAGE_TOTALS_FIELD_NUMBER: builtins.int
     TIME_TO_FIRST_TOKEN_FIELD_NUMBER: builtins.int
     TIME_PER_OUTPUT_TOKEN_FIELD_NUMBER: builtins.int
+    QUEUE_TIME_FIELD_NUMBER: builtins.int
+    GOOD_REQUESTS_FIELD_NUMBER: builtins.int
+    WINDOW_SECONDS_FIELD_NUMBER: builtins.int
     requests: builtins.int
     """requests is how many requests of ordinary traffic ended in the window; pinned requests are not counted."""
     errors: builtins.int
     """errors is how many of those failed for a reason that is not the caller's."""
+    good_requests: builtins.int
+    """good_requests is how many requests kept to all of `spec.serving.slo`: over the window they are the goodput. Unset:
+    the model has no slo.
+    """
+    window_seconds: builtins.float
+    """window_seconds is how long was looked at: what was asked for, or since the router started."""
     @property
     def usage_totals(self) -> global___UsageTotals:
         """usage_totals are token counts in the window."""
@@ -819,6 +828,10 @@ class GetRevisionMetricsResponse(google.protobuf.message.Message):
     def time_per_output_token(self) -> global___Distribution:
         """time_per_output_token is the distribution over the window, in seconds."""
 
+    @property
+    def queue_time(self) -> global___Distribution:
+        """queue_time is the distribution of the engines' waits for a slot over the window, in seconds."""
+
     def __init__(
         self,
         *,
@@ -827,11 +840,83 @@ class GetRevisionMetricsResponse(google.protobuf.message.Message):
         usage_totals: global___UsageTotals | None = ...,
         time_to_first_token: global___Distribution | None = ...,
         time_per_output_token: global___Distribution | None = ...,
+        queue_time: global___Distribution | None = ...,
+        good_requests: builtins.int | None = ...,
+        window_seconds: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["time_per_output_token", b"time_per_output_token", "time_to_first_token", b"time_to_first_token", "usage_totals", b"usage_totals"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["errors", b"errors", "requests", b"requests", "time_per_output_token", b"time_per_output_token", "time_to_first_token", b"time_to_first_token", "usage_totals", b"usage_totals"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_good_requests", b"_good_requests", "good_requests", b"good_requests", "queue_time", b"queue_time", "time_per_output_token", b"time_per_output_token", "time_to_first_token", b"time_to_first_token", "usage_totals", b"usage_totals"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_good_requests", b"_good_requests", "errors", b"errors", "good_requests", b"good_requests", "queue_time", b"queue_time", "requests", b"requests", "time_per_output_token", b"time_per_output_token", "time_to_first_token", b"time_to_first_token", "usage_totals", b"usage_totals", "window_seconds", b"window_seconds"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_good_requests", b"_good_requests"]) -> typing.Literal["good_requests"] | None: ...
 
 global___GetRevisionMetricsResponse = GetRevisionMetricsResponse
+
+@typing.final
+class GetUtilizationRequest(google.protobuf.message.Message):
+    """GetUtilizationRequest names a revision."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """model is `NAMESPACE/NAME` of a ModelDeployment. Required."""
+    revision: builtins.str
+    """revision is the revision's name. Required."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        revision: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "revision", b"revision"]) -> None: ...
+
+global___GetUtilizationRequest = GetUtilizationRequest
+
+@typing.final
+class GetUtilizationResponse(google.protobuf.message.Message):
+    """GetUtilizationResponse puts together what the engines say of themselves; those that do not answer are left out."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENGINES_FIELD_NUMBER: builtins.int
+    MEASURED_ENGINES_FIELD_NUMBER: builtins.int
+    CHIP_FIELD_NUMBER: builtins.int
+    MFU_FIELD_NUMBER: builtins.int
+    MBU_FIELD_NUMBER: builtins.int
+    PEAK_OUTPUT_TOKENS_PER_SECOND_FIELD_NUMBER: builtins.int
+    ACTIVE_REQUESTS_FIELD_NUMBER: builtins.int
+    QUEUED_REQUESTS_FIELD_NUMBER: builtins.int
+    engines: builtins.int
+    """engines is how many engines answered."""
+    measured_engines: builtins.int
+    """measured_engines is how many of those know their chip and their work."""
+    chip: builtins.str
+    """chip is their accelerator, as PlanServing names it; empty when none is known."""
+    mfu: builtins.float
+    """mfu is the mean model FLOPs utilisation of the measured engines over about the last minute, 0 to 1."""
+    mbu: builtins.float
+    """mbu is their mean model bandwidth utilisation, 0 to 1."""
+    peak_output_tokens_per_second: builtins.float
+    """peak_output_tokens_per_second is the sum of what all engines measured after loading. 0: they did not."""
+    active_requests: builtins.int
+    """active_requests is how many requests hold a slot."""
+    queued_requests: builtins.int
+    """queued_requests is how many wait for one."""
+    def __init__(
+        self,
+        *,
+        engines: builtins.int = ...,
+        measured_engines: builtins.int = ...,
+        chip: builtins.str = ...,
+        mfu: builtins.float = ...,
+        mbu: builtins.float = ...,
+        peak_output_tokens_per_second: builtins.float = ...,
+        active_requests: builtins.int = ...,
+        queued_requests: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["active_requests", b"active_requests", "chip", b"chip", "engines", b"engines", "mbu", b"mbu", "measured_engines", b"measured_engines", "mfu", b"mfu", "peak_output_tokens_per_second", b"peak_output_tokens_per_second", "queued_requests", b"queued_requests"]) -> None: ...
+
+global___GetUtilizationResponse = GetUtilizationResponse
 
 @typing.final
 class GetKVTransferRequest(google.protobuf.message.Message):

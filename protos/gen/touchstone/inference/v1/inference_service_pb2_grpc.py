@@ -76,6 +76,11 @@ class InferenceServiceStub(object):
                 request_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.SerializeToString,
                 response_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.FromString,
                 _registered_method=True)
+        self.GetUtilization = channel.unary_unary(
+                '/touchstone.inference.v1.InferenceService/GetUtilization',
+                request_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationRequest.SerializeToString,
+                response_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer(object):
@@ -139,6 +144,13 @@ class InferenceServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUtilization(self, request, context):
+        """GetUtilization asks the engines of one revision what they reach.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -181,6 +193,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.GetKVTransfer,
                     request_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.FromString,
                     response_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.SerializeToString,
+            ),
+            'GetUtilization': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUtilization,
+                    request_deserializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationRequest.FromString,
+                    response_serializer=touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -401,6 +418,33 @@ class InferenceService(object):
             '/touchstone.inference.v1.InferenceService/GetKVTransfer',
             touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferRequest.SerializeToString,
             touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetKVTransferResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUtilization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.inference.v1.InferenceService/GetUtilization',
+            touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationRequest.SerializeToString,
+            touchstone_dot_inference_dot_v1_dot_inference__service__pb2.GetUtilizationResponse.FromString,
             options,
             channel_credentials,
             insecure,

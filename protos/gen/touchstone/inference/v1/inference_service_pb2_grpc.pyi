@@ -71,6 +71,12 @@ class InferenceServiceStub:
     ]
     """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
 
+    GetUtilization: grpc.UnaryUnaryMultiCallable[
+        touchstone.inference.v1.inference_service_pb2.GetUtilizationRequest,
+        touchstone.inference.v1.inference_service_pb2.GetUtilizationResponse,
+    ]
+    """GetUtilization asks the engines of one revision what they reach."""
+
 class InferenceServiceAsyncStub:
     """InferenceService answers with the revision that the ModelDeployment's traffic weights choose. A caller may pin a
     revision by the request metadata `x-touchstone-revision`. The metadata `x-request-id` is echoed; one is made if absent.
@@ -123,6 +129,12 @@ class InferenceServiceAsyncStub:
         touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse,
     ]
     """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
+
+    GetUtilization: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.inference.v1.inference_service_pb2.GetUtilizationRequest,
+        touchstone.inference.v1.inference_service_pb2.GetUtilizationResponse,
+    ]
+    """GetUtilization asks the engines of one revision what they reach."""
 
 class InferenceServiceServicer(metaclass=abc.ABCMeta):
     """InferenceService answers with the revision that the ModelDeployment's traffic weights choose. A caller may pin a
@@ -192,5 +204,13 @@ class InferenceServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse, collections.abc.Awaitable[touchstone.inference.v1.inference_service_pb2.GetKVTransferResponse]]:
         """GetKVTransfer asks the engines of one revision what has moved between prefill and decode since they started."""
+
+    @abc.abstractmethod
+    def GetUtilization(
+        self,
+        request: touchstone.inference.v1.inference_service_pb2.GetUtilizationRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.inference.v1.inference_service_pb2.GetUtilizationResponse, collections.abc.Awaitable[touchstone.inference.v1.inference_service_pb2.GetUtilizationResponse]]:
+        """GetUtilization asks the engines of one revision what they reach."""
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

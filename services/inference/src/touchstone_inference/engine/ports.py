@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from touchstone_inference.chips import Precision
 from touchstone_inference.engine.core.generation import (
     Description,
     Generation,
@@ -13,6 +14,7 @@ from touchstone_inference.engine.core.generation import (
     Transfers,
     Turn,
 )
+from touchstone_inference.engine.core.utilization import Work
 
 
 class Model(Protocol):
@@ -91,6 +93,29 @@ class Splittable(Protocol):
 
     async def transfers(self) -> Transfers:
         """Read what the connector has counted."""
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A model whose work is counted."""
+
+    @property
+    def device_name(self) -> str:
+        """What the driver calls its chips; empty for none."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """What products are computed in."""
+        ...
+
+    def work(self) -> Work:
+        """Read what one chip has done since the start."""
+        ...
+
+    def cache_usage(self) -> float:
+        """Read which share of the KV cache is in use, 0 to 1."""
         ...
 
 

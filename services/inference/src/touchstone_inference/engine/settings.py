@@ -44,6 +44,10 @@ class EngineSettings:
     """Devices that share each layer (VLLM only)."""
     pipeline_parallel_size: int = setting(default=1, minimum=1, maximum=64)
     """Groups of devices that share the layers (VLLM only)."""
+    chip: str = ""
+    """The accelerator whose peaks utilisation is a share of: `h100-sxm`. Unset: found by the driver's name for it."""
+    peak_seconds: float = setting(default=0.0, minimum=0, maximum=600)
+    """How long measuring the engine's peak may take once its model is loaded. 0: it is not measured."""
     drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)
     """From NOT_SERVING to the last new call."""
     grace_seconds: float = setting(default=25.0, minimum=0, maximum=3600)

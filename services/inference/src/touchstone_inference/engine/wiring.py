@@ -8,6 +8,7 @@ from touchstone_runtime import channels, telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.revisions import Manifest
 from touchstone_runtime.server import GrpcServer, ServerSettings
+from touchstone_runtime.telemetry import names
 
 from touchstone_inference import errors
 from touchstone_inference.engine.adapters import llamacpp, scripted, vllm
@@ -18,6 +19,7 @@ from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.core.splitting import OnFailure, Policy, PrefixMemory, Role
 from touchstone_inference.engine.ports import Adaptable, Model, Prefillers
 from touchstone_inference.engine.service.adapters import Adapters
+from touchstone_inference.engine.service.measuring import Measuring
 from touchstone_inference.engine.service.serving import EngineService
 from touchstone_inference.engine.service.splitting import Splitting
 from touchstone_inference.engine.settings import EngineSettings
@@ -85,6 +87,8 @@ class Engine:
     service: EngineService
     servicer: EngineServicer
     adapters: Adapters | None
+    measuring: Measuring
+    peak_seconds: float
 
     async def start(self) -> None:
         """Load the model, and the adapters of the revision: none of it serves without the other."""
@@ -93,6 +97,9 @@ class Engine:
             if self.adapters is None:
                 raise errors.EngineCannot(self.model.description.engine_type, f"adapter '{adapter.name}'")
             await self.adapters.load(adapter.name, adapter.uri, adapter.digest)
+        if self.peak_seconds:
+            await self.measuring.measure_peak(self.peak_seconds)
+        self.measuring.start()
 
 
 async def engine_of(
@@ -115,14 +122,20 @@ async def engine_of(
             channel = await stack.enter_async_context(channels.connect(settings.prefill_address, retry=False))
             prefillers = GrpcPrefillers(channel)
         splitting = _splitting(settings, prefillers, model)
-    service = EngineService(model, max_queued_requests=settings.max_queued_requests, splitting=splitting)
+    attributes = {names.REVISION: manifest.name, names.ENGINE_TYPE: manifest.bundle.engine.type}
+    service = EngineService(
+        model, max_queued_requests=settings.max_queued_requests, splitting=splitting, attributes=attributes
+    )
+    measuring = Measuring(model, chip=settings.chip, attributes=attributes)
     adapters = Adapters(model, resolver) if isinstance(model, Adaptable) and manifest.bundle.adapters else None
     return Engine(
         manifest=manifest,
         model=model,
         service=service,
-        servicer=EngineServicer(service, manifest, adapters),
+        servicer=EngineServicer(service, measuring, manifest, adapters),
         adapters=adapters,
+        measuring=measuring,
+        peak_seconds=settings.peak_seconds if settings.role is not Role.PREFILL else 0.0,
     )
 
 

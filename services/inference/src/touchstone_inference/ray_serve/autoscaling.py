@@ -1,22 +1,28 @@
 """How many replicas are wanted: a policy of Serve's autoscaler, named in serveConfigV2."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
-LOAD = "requests"
-"""The number that replicas report: requests that run or wait."""
+REQUESTS = "requests"
+"""What replicas report: requests that run or wait."""
+CACHE_USAGE = "kv_cache_usage"
+"""What replicas report: the share of the KV cache in use, 0 to 1."""
 
 
-class ByRequests:
-    """Enough replicas for each to have so many requests, running and waiting; the load is what replicas report."""
+class ByLoad:
+    """Enough replicas for each to have so much of every load that has a target; the load is what replicas report."""
 
-    def __init__(self, target_requests: float) -> None:
-        """Take the requests that one replica should have."""
-        self._target = target_requests
+    def __init__(self, targets: Mapping[str, float]) -> None:
+        """Take what one replica should have, by the name of what is reported."""
+        self._targets = dict(targets)
 
     def __call__(self, context: Any) -> tuple[int, dict[str, Any]]:
         """Decide from Serve's AutoscalingContext; Serve keeps to the bounds and the delays."""
-        reported = (context.aggregated_metrics or {}).get(LOAD) or {}
-        if not reported:
-            return context.target_num_replicas, {}
-        return max(1, math.ceil(sum(reported.values()) / self._target)), {}
+        reported = context.aggregated_metrics or {}
+        wanted = [
+            math.ceil(round(sum(reported[name].values()) / target, 9))  # 3 x 0.1 / 0.1 is no more than 3
+            for name, target in self._targets.items()
+            if reported.get(name)
+        ]
+        return (max(1, *wanted) if wanted else context.target_num_replicas), {}

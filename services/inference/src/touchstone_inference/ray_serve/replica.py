@@ -13,8 +13,9 @@ from touchstone_runtime.server import GrpcServer
 from touchstone_inference import errors
 from touchstone_inference.engine import wiring
 from touchstone_inference.engine.core.generation import Generation, Prefilled
+from touchstone_inference.engine.ports import Measured
 from touchstone_inference.engine.settings import EngineSettings
-from touchstone_inference.ray_serve.autoscaling import LOAD
+from touchstone_inference.ray_serve.autoscaling import CACHE_USAGE, REQUESTS
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +68,9 @@ class Replica:
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """Report the load: Serve does not see the requests itself."""
-        counters = self._engine.service.counters
-        return {LOAD: float(counters.active + counters.queued)}
+        counters, model = self._engine.service.counters, self._engine.model
+        load = {REQUESTS: float(counters.active + counters.queued)}
+        return load | ({CACHE_USAGE: model.cache_usage()} if isinstance(model, Measured) else {})
 
     async def _end_when_broken(self) -> None:
         """End the process as soon as its engine is dead: Serve starts another one at once, and does not ask first."""

@@ -18,8 +18,8 @@ from touchstone_inference.router.core.generation import (
     Turn,
 )
 from touchstone_inference.router.core.observing import Json
-from touchstone_inference.router.core.transfers import Transfer
-from touchstone_inference.router.core.view import Endpoint, Revision, Snapshot
+from touchstone_inference.router.core.reports import Report
+from touchstone_inference.router.core.view import Endpoint, Objective, Revision, Snapshot
 
 
 class Capability(StrEnum):
@@ -54,8 +54,8 @@ class Engine(Protocol):
         """Count the tokens of a rendered conversation. Raises Unimplemented where the engine cannot."""
         ...
 
-    async def transfer(self, *, timeout_seconds: float) -> Transfer:
-        """Ask what came from prefill engines."""
+    async def report(self, *, timeout_seconds: float) -> Report:
+        """Ask what it says of itself."""
         ...
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:
@@ -105,8 +105,8 @@ class ChatTrace(Protocol):
         """Note a piece of the answer."""
         ...
 
-    def end(self, closing: Closing | None, failure: str) -> None:
-        """End the record: with the answer's last part, or with the reason of a failure."""
+    def end(self, closing: Closing | None, failure: str, objective: Objective) -> None:
+        """End the record: with the answer's last part, or with the reason of a failure, and what it is held to."""
         ...
 
 

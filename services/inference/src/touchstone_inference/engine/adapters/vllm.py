@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from touchstone_inference import errors
+from touchstone_inference.chips import Precision
 from touchstone_inference.engine.adapters import vllm_metrics, vllm_options, vllm_wire
 from touchstone_inference.engine.adapters.vllm_options import Hardware, Transfer
 from touchstone_inference.engine.core import chat
@@ -32,6 +33,7 @@ from touchstone_inference.engine.core.generation import (
     Turn,
 )
 from touchstone_inference.engine.core.splitting import Role
+from touchstone_inference.engine.core.utilization import Work
 
 ENGINE_TYPE = "VLLM"
 GENERATES = frozenset(
@@ -290,6 +292,28 @@ class Vllm:
             return Transfers()
         await self._running.do_log_stats()
         return vllm_metrics.transfers(self._transfer.connector)
+
+    @property
+    def device_name(self) -> str:
+        """What the driver calls the devices; empty on the CPU."""
+        import torch  # noqa: PLC0415 - loaded by start
+
+        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
+
+    @property
+    def precision(self) -> Precision:
+        """What products are computed in."""
+        if self._arguments.word("quantization") == "fp8":
+            return Precision.FLOAT8
+        return Precision.FLOAT32 if self._arguments.word("dtype") == "float32" else Precision.FLOAT16
+
+    def work(self) -> Work:
+        """Read what one device has done."""
+        return vllm_metrics.work()
+
+    def cache_usage(self) -> float:
+        """Read which share of the KV cache is in use."""
+        return vllm_metrics.cache_usage()
 
     async def wait_until_broken(self) -> None:
         """Return when a process of vLLM's has died."""

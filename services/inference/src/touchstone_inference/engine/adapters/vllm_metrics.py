@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from touchstone_inference.engine.core.generation import Transfers
+from touchstone_inference.engine.core.utilization import Work
 
 EXTERNAL = "external_kv_transfer"
 """vLLM's name for prompt tokens whose KV blocks came from elsewhere."""
@@ -22,6 +23,21 @@ def transfers(connector: str) -> Transfers:
         ),
         expired=int(found.get("vllm:nixl_num_kv_expired_reqs_total", 0)),
     )
+
+
+def work() -> Work:
+    """Read what one chip has done, by vLLM's own arithmetic of the model (`enable_mfu_metrics`)."""
+    found = dict(_samples())
+    return Work(
+        flops=found.get("vllm:estimated_flops_per_gpu_total", 0.0),
+        moved_bytes=found.get("vllm:estimated_read_bytes_per_gpu_total", 0.0)
+        + found.get("vllm:estimated_write_bytes_per_gpu_total", 0.0),
+    )
+
+
+def cache_usage() -> float:
+    """Read which share of the KV cache is in use, 0 to 1."""
+    return dict(_samples()).get("vllm:kv_cache_usage_perc", 0.0)
 
 
 def _samples() -> Iterator[tuple[str, float]]:

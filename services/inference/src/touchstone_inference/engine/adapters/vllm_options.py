@@ -63,6 +63,7 @@ def engine_arguments(
         "trust_remote_code": False,
         "enable_prompt_embeds": False,
         "generation_config": "vllm",
+        "enable_mfu_metrics": True,
         "runner": word("runner"),
         "max_model_len": max_model_len,
         "max_num_seqs": number("max-num-seqs"),

@@ -20,6 +20,7 @@ from touchstone_inference.engine.core.generation import (
     Transfers,
     Turn,
 )
+from touchstone_inference.engine.core.utilization import Utilization
 from touchstone_inference.engine.service.splitting import SplitCounters
 
 _SPEAKERS = {pb.ROLE_SYSTEM: Speaker.SYSTEM, pb.ROLE_USER: Speaker.USER, pb.ROLE_ASSISTANT: Speaker.ASSISTANT}
@@ -110,6 +111,18 @@ def prefilled(found: Prefilled) -> pb.PrefillResponse:
         handoff=json.dumps(found.handoff) if found.handoff else "",
         cached_input_tokens=found.cached_input_tokens,
         prefill_seconds=found.seconds,
+    )
+
+
+def utilization(reached: Utilization) -> pb.Utilization:
+    """Write what an engine reaches."""
+    return pb.Utilization(
+        chip=reached.chip,
+        mfu=reached.mfu,
+        mbu=reached.mbu,
+        window_seconds=reached.window_seconds,
+        flops=reached.work.flops,
+        moved_bytes=reached.work.moved_bytes,
     )
 
 

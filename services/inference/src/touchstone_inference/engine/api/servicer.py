@@ -16,6 +16,7 @@ from touchstone_inference import errors
 from touchstone_inference.engine.api import convert
 from touchstone_inference.engine.core.generation import End, Generation
 from touchstone_inference.engine.service.adapters import Adapters
+from touchstone_inference.engine.service.measuring import Measuring
 from touchstone_inference.engine.service.serving import EngineService
 
 NAME = "touchstone.engine.v1.EngineService"
@@ -24,9 +25,12 @@ NAME = "touchstone.engine.v1.EngineService"
 class EngineServicer(pb_grpc.EngineServiceServicer):
     """The engine behind gRPC: proto in, call, proto out."""
 
-    def __init__(self, service: EngineService, manifest: Manifest, adapters: Adapters | None = None) -> None:
+    def __init__(
+        self, service: EngineService, measuring: Measuring, manifest: Manifest, adapters: Adapters | None = None
+    ) -> None:
         """Take the use cases, the revision, and the adapters of an engine that takes any."""
         self._service = service
+        self._measuring = measuring
         self._adapters = adapters
         self._manifest = manifest
 
@@ -112,6 +116,7 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
         """Return the present load and the counters."""
         counters = self._service.counters
         counted, sent = await self._service.transfers()
+        reached = self._measuring.utilization()
         return pb.StatsResponse(
             active_requests=counters.active,
             queued_requests=counters.queued,
@@ -123,4 +128,6 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
                 cached_input_tokens=counters.cached_input_tokens,
             ),
             kv_transfer=convert.kv_transfer(counted, sent) if counted.connector or sent.remote else None,
+            utilization=convert.utilization(reached) if reached else None,
+            peak_output_tokens_per_second=self._measuring.peak_output_tokens_per_second,
         )

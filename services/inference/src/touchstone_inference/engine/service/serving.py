@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,13 +49,21 @@ class Counters:
 class EngineService:
     """One model and the requests that wait for it."""
 
-    def __init__(self, model: Model, *, max_queued_requests: int, splitting: Splitting | None = None) -> None:
-        """Take a model, how many requests may wait, and where prompts are computed if not here."""
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_queued_requests: int,
+        splitting: Splitting | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Take a model, how many requests may wait, where prompts are computed if not here, and metrics' attributes."""
         self._model = model
         self._splitting = splitting
         self._max_queued = max_queued_requests
         self._slots = asyncio.Semaphore(model.description.slots)
         self.counters = Counters()
+        self._attributes = dict(attributes or {})
         meter = telemetry.meter(__name__)
         self._first_token = meter.create_histogram(names.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN, unit="s")
         self._per_token = meter.create_histogram(names.GEN_AI_SERVER_TIME_PER_OUTPUT_TOKEN, unit="s")
@@ -90,14 +98,14 @@ class EngineService:
         arrived = time.perf_counter()
         async with self._slot():
             waited = time.perf_counter() - arrived
-            self._queue.record(waited)
+            self._queue.record(waited, self._attributes)
             if self._splitting is not None:
                 request = await self._splitting.prepared(request, await self._model.count_tokens(request.prompt))
             is_first = True
             async with aclosing(self._model.generate(request)) as pieces:  # type: ignore[type-var] # adapters are generators
                 async for piece in pieces:
                     if is_first and piece.text:
-                        self._first_token.record(time.perf_counter() - arrived)
+                        self._first_token.record(time.perf_counter() - arrived, self._attributes)
                         is_first = False
                     yield self._ended(piece, piece.end, waited) if piece.end else piece
 
@@ -105,7 +113,7 @@ class EngineService:
         end = end._replace(timings=end.timings._replace(queue_seconds=waited))
         self.counters.add(end.usage)
         if end.usage.output_tokens > 1:
-            self._per_token.record(end.timings.decode_seconds / (end.usage.output_tokens - 1))
+            self._per_token.record(end.timings.decode_seconds / (end.usage.output_tokens - 1), self._attributes)
         return piece._replace(end=end)
 
     async def prefill(self, request: Generation) -> Prefilled:

@@ -27,7 +27,7 @@ from touchstone_inference.router.core.generation import (
     Turn,
     Usage,
 )
-from touchstone_inference.router.core.transfers import Transfer
+from touchstone_inference.router.core.reports import Reached, Report, Transfer
 from touchstone_inference.router.core.view import Endpoint, Revision
 from touchstone_inference.router.ports import Capability
 
@@ -129,26 +129,36 @@ class GrpcEngine:
             response = await self._stub.CountTokens(request, timeout=timeout_seconds)
         return int(response.token_count)
 
-    async def transfer(self, *, timeout_seconds: float) -> Transfer:
-        """Ask what came from prefill engines."""
+    async def report(self, *, timeout_seconds: float) -> Report:
+        """Ask what it says of itself."""
         with _translated():
             response = await self._stub.Stats(pb.StatsRequest(), timeout=timeout_seconds)
-        found = response.kv_transfer
-        return Transfer(
-            connector=found.connector,
-            remote_prompts=found.remote_prompts,
-            failed_prompts=found.failed_prompts,
-            transfers=found.transfers,
-            transferred_bytes=found.transferred_bytes,
-            transferred_tokens=found.transferred_tokens,
-            failed_transfers=found.failed_transfers,
-        )
+        return _report(response)
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:
         """Ask what the engine can do."""
         with _translated():
             response = await self._stub.Describe(pb.DescribeRequest(), timeout=timeout_seconds)
         return frozenset(_CAPABILITIES[value] for value in response.capabilities if value in _CAPABILITIES)
+
+
+def _report(stats: pb.StatsResponse) -> Report:
+    moved, reached = stats.kv_transfer, stats.utilization
+    return Report(
+        transfer=Transfer(
+            connector=moved.connector,
+            remote_prompts=moved.remote_prompts,
+            failed_prompts=moved.failed_prompts,
+            transfers=moved.transfers,
+            transferred_bytes=moved.transferred_bytes,
+            transferred_tokens=moved.transferred_tokens,
+            failed_transfers=moved.failed_transfers,
+        ),
+        reached=Reached(reached.chip, reached.mfu, reached.mbu) if stats.HasField("utilization") else None,
+        peak_output_tokens_per_second=stats.peak_output_tokens_per_second,
+        active_requests=stats.active_requests,
+        queued_requests=stats.queued_requests,
+    )
 
 
 class _translated:  # noqa: N801 - reads as a statement: `with _translated():`

@@ -38,7 +38,7 @@ from touchstone_inference.router.core.generation import (
     Turn,
     Usage,
 )
-from touchstone_inference.router.core.transfers import Transfer
+from touchstone_inference.router.core.reports import Report
 from touchstone_inference.router.core.view import Endpoint, Revision
 from touchstone_inference.router.ports import Capability
 
@@ -130,10 +130,10 @@ class ExternalEngine:
         del conversation, timeout_seconds
         raise errors.CapabilityMissing(self._revision, "counting tokens")
 
-    async def transfer(self, *, timeout_seconds: float) -> Transfer:
-        """Say nothing: how others compute prompts is not told."""
+    async def report(self, *, timeout_seconds: float) -> Report:
+        """Say nothing: what others run on is not told."""
         del timeout_seconds
-        return Transfer()
+        return Report()
 
     async def capabilities(self, *, timeout_seconds: float) -> frozenset[Capability]:
         """Say what the protocol has; whether this API has it shows when it is asked."""

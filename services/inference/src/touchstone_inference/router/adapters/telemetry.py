@@ -12,6 +12,7 @@ from touchstone_runtime import telemetry
 from touchstone_runtime.telemetry import names
 
 from touchstone_inference.router.core.generation import Closing, Question, Turn
+from touchstone_inference.router.core.view import Objective
 
 PROVIDER = "touchstone"
 
@@ -28,6 +29,9 @@ class OtelTracing:
         self._first_token = meter.create_histogram(names.GEN_AI_SERVER_TIME_TO_FIRST_TOKEN, unit="s")
         self._per_token = meter.create_histogram(names.GEN_AI_SERVER_TIME_PER_OUTPUT_TOKEN, unit="s")
         self._tokens = meter.create_histogram(names.GEN_AI_CLIENT_TOKEN_USAGE, unit="{token}")
+        self._cached = meter.create_counter(names.CACHED_INPUT_TOKENS, unit="{token}")
+        self._requests = meter.create_counter(names.REQUESTS, unit="{request}")
+        self._good = meter.create_counter(names.GOOD_REQUESTS, unit="{request}")
 
     def chat(self, question: Question, *, model: str, revision: str, digest: str, request_id: str) -> "OtelChat":
         """Begin the span of an answer."""
@@ -69,8 +73,11 @@ class OtelTracing:
         ):
             yield
 
-    def measure(self, closing: Closing | None, failure: str, seconds: float, common: dict[str, str]) -> None:
+    def measure(
+        self, closing: Closing | None, failure: str, objective: Objective, seconds: float, common: dict[str, str]
+    ) -> None:
         """Record the metrics of an ended answer."""
+        self._requests.add(1, common)
         self._duration.record(seconds, common | ({"error.type": failure} if failure else {}))
         if closing is None:
             return
@@ -79,6 +86,10 @@ class OtelTracing:
             self._per_token.record(closing.timings.time_per_output_token_seconds, common)
         self._tokens.record(closing.usage.input_tokens, common | {names.GEN_AI_TOKEN_TYPE: "input"})
         self._tokens.record(closing.usage.output_tokens, common | {names.GEN_AI_TOKEN_TYPE: "output"})
+        self._cached.add(closing.usage.cached_input_tokens, common)
+        per_token = closing.timings.time_per_output_token_seconds if closing.usage.output_tokens > 1 else None
+        if not failure and objective.is_kept(closing.timings.time_to_first_token_seconds, per_token):
+            self._good.add(1, common)
 
 
 class OtelChat:
@@ -106,7 +117,7 @@ class OtelChat:
         if self._texts is not None:
             self._texts.append(text)
 
-    def end(self, closing: Closing | None, failure: str) -> None:
+    def end(self, closing: Closing | None, failure: str, objective: Objective) -> None:
         """End the span and record the metrics."""
         if closing is not None:
             self._span.set_attributes(
@@ -125,4 +136,4 @@ class OtelChat:
         if failure:
             self._span.set_status(StatusCode.ERROR, failure)
         self._span.end()
-        self._tracing.measure(closing, failure, time.perf_counter() - self._started, self._common)
+        self._tracing.measure(closing, failure, objective, time.perf_counter() - self._started, self._common)

@@ -21,9 +21,10 @@ from touchstone_inference.router.core.generation import (
     TokenLogprob,
     Turn,
 )
-from touchstone_inference.router.core.metrics import UPPER_BOUNDS_SECONDS, Counters, Histogram
-from touchstone_inference.router.core.transfers import Total
+from touchstone_inference.router.core.metrics import UPPER_BOUNDS_SECONDS, Histogram
+from touchstone_inference.router.core.reports import TransferTotal, Utilization
 from touchstone_inference.router.core.view import Model
+from touchstone_inference.router.service.catalogue import Measured
 
 _ROLES = {pb.ROLE_SYSTEM: Role.SYSTEM, pb.ROLE_USER: Role.USER, pb.ROLE_ASSISTANT: Role.ASSISTANT}
 _REASONS = {FinishReason.STOP: pb.FINISH_REASON_STOP, FinishReason.LENGTH: pb.FINISH_REASON_LENGTH}
@@ -103,7 +104,7 @@ def model(value: Model) -> pb.Model:
     )
 
 
-def transfers(total: Total) -> pb.GetKVTransferResponse:
+def transfers(total: TransferTotal) -> pb.GetKVTransferResponse:
     """Write what has moved."""
     return pb.GetKVTransferResponse(
         engines=total.engines,
@@ -117,8 +118,14 @@ def transfers(total: Total) -> pb.GetKVTransferResponse:
     )
 
 
-def metrics(counters: Counters) -> pb.GetRevisionMetricsResponse:
+def utilization(found: Utilization) -> pb.GetUtilizationResponse:
+    """Write what engines reach."""
+    return pb.GetUtilizationResponse(**found._asdict())
+
+
+def metrics(measured: Measured) -> pb.GetRevisionMetricsResponse:
     """Write the counters of a window."""
+    counters = measured.counters
     return pb.GetRevisionMetricsResponse(
         requests=counters.requests,
         errors=counters.errors,
@@ -129,6 +136,9 @@ def metrics(counters: Counters) -> pb.GetRevisionMetricsResponse:
         ),
         time_to_first_token=_distribution(counters.time_to_first_token),
         time_per_output_token=_distribution(counters.time_per_output_token),
+        queue_time=_distribution(counters.queue_time),
+        good_requests=counters.good_requests if measured.has_objective else None,
+        window_seconds=measured.window_seconds,
     )
 
 

@@ -107,10 +107,10 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> pb.GetRevisionMetricsResponse:
         """Give the counters of a revision."""
         await self._guard.admit(_headers(context), request.model)
-        counters = self._catalogue.revision_metrics(
+        measured = self._catalogue.revision_metrics(
             request.model, request.revision, window_seconds=request.window_seconds
         )
-        return convert.metrics(counters)
+        return convert.metrics(measured)
 
     async def GetKVTransfer(  # noqa: N802
         self,
@@ -120,6 +120,15 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         """Ask the engines of a revision what has moved."""
         await self._guard.admit(_headers(context), request.model)
         return convert.transfers(await self._catalogue.transfers(request.model, request.revision))
+
+    async def GetUtilization(  # noqa: N802
+        self,
+        request: pb.GetUtilizationRequest,
+        context: "grpc.aio.ServicerContext[pb.GetUtilizationRequest, pb.GetUtilizationResponse]",
+    ) -> pb.GetUtilizationResponse:
+        """Ask the engines of a revision what they reach."""
+        await self._guard.admit(_headers(context), request.model)
+        return convert.utilization(await self._catalogue.utilization(request.model, request.revision))
 
     def _call(self, context: "grpc.aio.ServicerContext[Any, Any]") -> Call:
         headers = _headers(context)

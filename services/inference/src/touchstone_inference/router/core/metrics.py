@@ -68,6 +68,9 @@ class Counters:
     cached_input_tokens: int = 0
     time_to_first_token: Histogram = field(default_factory=Histogram)
     time_per_output_token: Histogram = field(default_factory=Histogram)
+    queue_time: Histogram = field(default_factory=Histogram)
+    good_requests: int = 0
+    """Those that were answered and kept to the model's objective."""
 
     def merge(self, other: "Counters") -> None:
         """Add the counts of another."""
@@ -78,6 +81,8 @@ class Counters:
         self.cached_input_tokens += other.cached_input_tokens
         self.time_to_first_token.merge(other.time_to_first_token)
         self.time_per_output_token.merge(other.time_per_output_token)
+        self.queue_time.merge(other.queue_time)
+        self.good_requests += other.good_requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,9 @@ class Observation:
     usage: Usage = NO_USAGE
     time_to_first_token_seconds: float | None = None
     time_per_output_token_seconds: float | None = None
+    queue_seconds: float | None = None
+    is_good: bool = False
+    """Whether it was answered and kept to the model's objective."""
 
 
 class Ring:
@@ -111,6 +119,9 @@ class Ring:
             counters.time_to_first_token.add(observation.time_to_first_token_seconds)
         if observation.time_per_output_token_seconds is not None:
             counters.time_per_output_token.add(observation.time_per_output_token_seconds)
+        if observation.queue_seconds is not None:
+            counters.queue_time.add(observation.queue_seconds)
+        counters.good_requests += observation.is_good
 
     def window(self, window_seconds: int, *, now_seconds: float) -> Counters:
         """Sum what ended in the last seconds: all of the window, and at most one bucket more."""

@@ -9,6 +9,7 @@ from touchstone_runtime.revisions import MANIFEST_KEY, Manifest
 from touchstone_inference import errors
 from touchstone_inference.router.core.view import (
     DeploymentRecord,
+    Objective,
     ReplicaRecord,
     RevisionRecord,
     RevisionStatus,
@@ -53,6 +54,7 @@ def deployment(document: Json) -> DeploymentRecord:
         served_name=_text(_at(document, "spec", "model"), "name") or _text(_at(document, "metadata"), "name"),
         strategy=Strategy(strategy),
         session_header=(_text(routing, "sessionHeader") or DEFAULT_SESSION_HEADER).lower(),
+        objective=_objective(key, _at(document, "spec", "serving", "slo")),
         stable_revision=_text(status, "stableRevision"),
         statuses=dict(_revision_status(key, entry) for entry in _items(status, "revisions")),
         created_at=_time(_text(_at(document, "metadata"), "creationTimestamp")),
@@ -101,6 +103,20 @@ def replica(document: Json) -> ReplicaRecord | None:
         revision=_text(labels, REVISION_LABEL),
         address=f"[{address}]:{ports[0]}" if ":" in address else f"{address}:{ports[0]}",
     )
+
+
+def _objective(key: str, slo: Json) -> Objective:
+    first, each = (_seconds(key, slo, name) for name in ("ttftP95Millis", "itlP95Millis"))
+    return Objective(first_token_seconds=first, per_token_seconds=each)
+
+
+def _seconds(key: str, slo: Json, name: str) -> float | None:
+    millis = slo.get(name) if isinstance(slo, Mapping) else None
+    if millis is None:
+        return None
+    if not isinstance(millis, int) or millis < 1:
+        raise errors.ObjectUnreadable(f"ModelDeployment {key}", f"spec.serving.slo.{name} is not 1 or more")
+    return millis / 1e3
 
 
 def _revision_status(key: str, entry: Json) -> tuple[str, RevisionStatus]:

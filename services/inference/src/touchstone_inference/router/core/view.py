@@ -36,6 +36,24 @@ class RevisionStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What requests are held to; `spec.serving.slo`. Seconds; None: anything goes."""
+
+    first_token_seconds: float | None = None
+    per_token_seconds: float | None = None
+
+    def is_kept(self, first_token_seconds: float, per_token_seconds: float | None) -> bool:
+        """Tell whether a request kept to all of it: such requests are the goodput (Zhong et al., DistServe, 2024)."""
+        first, each = self.first_token_seconds, self.per_token_seconds
+        return (first is None or first_token_seconds <= first) and (
+            each is None or per_token_seconds is None or per_token_seconds <= each
+        )
+
+
+NO_OBJECTIVE = Objective()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentRecord:
     """A ModelDeployment, as far as routing needs it."""
 
@@ -45,6 +63,7 @@ class DeploymentRecord:
     served_name: str
     strategy: Strategy
     session_header: str
+    objective: Objective = NO_OBJECTIVE
     stable_revision: str
     statuses: Mapping[str, RevisionStatus]
     created_at: datetime | None
@@ -101,6 +120,7 @@ class Model:
     served_name: str
     strategy: Strategy
     session_header: str
+    objective: Objective = NO_OBJECTIVE
     stable_revision: str
     created_at: datetime | None
     revisions: Mapping[str, Revision]
@@ -226,6 +246,7 @@ class View:
             served_name=deployment.served_name,
             strategy=deployment.strategy,
             session_header=deployment.session_header,
+            objective=deployment.objective,
             stable_revision=deployment.stable_revision,
             created_at=deployment.created_at,
             revisions={revision.name: revision for revision in built},

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from touchstone_runtime.errors import Invalid, Violation
 
 from touchstone_inference import errors
-from touchstone_inference.router.core import transfers, validation
+from touchstone_inference.router.core import reports, validation
 from touchstone_inference.router.core.metrics import Counters, RevisionMetrics
-from touchstone_inference.router.core.view import Model, Revision
+from touchstone_inference.router.core.view import Model, Objective, Revision
 from touchstone_inference.router.ports import CurrentView, Engines
 
 ASK_SECONDS = 3.0
@@ -27,6 +27,16 @@ class Page(NamedTuple):
     """Empty on the last page."""
 
 
+class Measured(NamedTuple):
+    """How a revision has fared."""
+
+    counters: Counters
+    window_seconds: float
+    """How long was looked at: what was asked for, or since this router began."""
+    has_objective: bool
+    """Whether the model has objectives, which requests were held to."""
+
+
 class Catalogue:
     """Lists models and reads counters."""
 
@@ -37,6 +47,7 @@ class Catalogue:
         self._engines = engines
         self._metrics = metrics
         self._clock = clock
+        self._began = clock()
 
     def list_models(self, *, page_size: int = 0, page_token: str = "") -> Page:
         """List models after the one that the token names, which need not exist any more."""
@@ -53,24 +64,32 @@ class Catalogue:
         validation.check_name(name)
         return self._view.current().find(name)
 
-    def revision_metrics(self, name: str, revision: str, *, window_seconds: int = 0) -> Counters:
+    def revision_metrics(self, name: str, revision: str, *, window_seconds: int = 0) -> Measured:
         """Sum the counters of a revision. Raises ModelNotFound, RevisionNotFound."""
         window = validation.window_seconds(window_seconds)
         model, _ = self._revision(name, revision)
-        return self._metrics.window(model.name, revision, window, now_seconds=self._clock())
+        now = self._clock()
+        return Measured(
+            counters=self._metrics.window(model.name, revision, window, now_seconds=now),
+            window_seconds=min(float(window), now - self._began),
+            has_objective=model.objective != Objective(),
+        )
 
-    async def transfers(self, name: str, revision: str) -> transfers.Total:
-        """Add up what the engines of a revision count; those that do not answer are left out.
+    async def transfers(self, name: str, revision: str) -> reports.TransferTotal:
+        """Add up what has moved between the engines of a revision. Raises as `revision_metrics`."""
+        return reports.transfers(await self._reports(name, revision))
 
-        Raises:
-            ModelNotFound: There is no such model.
-            RevisionNotFound: It has no such revision.
-        """
+    async def utilization(self, name: str, revision: str) -> reports.Utilization:
+        """Put together what the engines of a revision reach. Raises as `revision_metrics`."""
+        return reports.utilization(await self._reports(name, revision))
+
+    async def _reports(self, name: str, revision: str) -> list[reports.Report]:
+        """Ask the engines of a revision; those that do not answer are left out."""
         _, found = self._revision(name, revision)
         engines = [self._engines.at(found, endpoint) for endpoint in found.endpoints]
-        asked = (engine.transfer(timeout_seconds=ASK_SECONDS) for engine in engines)
+        asked = (engine.report(timeout_seconds=ASK_SECONDS) for engine in engines)
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        return transfers.total(answer for answer in answers if not isinstance(answer, BaseException))
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
 
     def _revision(self, name: str, revision: str) -> tuple[Model, Revision]:
         model = self.get_model(name)

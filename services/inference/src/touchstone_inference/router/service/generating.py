@@ -86,7 +86,7 @@ class Generating:
             outcome, failure = Outcome.CANCELLED, "CANCELLED"
             raise
         finally:
-            trace.end(progress.closing, failure)
+            trace.end(progress.closing, failure, route.model.objective)
             if not route.is_pinned:
                 self._record(route, call, outcome, progress)
 
@@ -164,12 +164,16 @@ class Generating:
         closing, first = progress.closing, progress.first_text_seconds
         observation = Observation(outcome=outcome)
         if closing is not None:
-            has_gaps = closing.usage.output_tokens > 1
+            timings, has_gaps = closing.timings, closing.usage.output_tokens > 1
+            per_token = timings.time_per_output_token_seconds if has_gaps else None
             observation = Observation(
                 outcome=outcome,
                 usage=closing.usage,
-                time_to_first_token_seconds=closing.timings.time_to_first_token_seconds,
-                time_per_output_token_seconds=closing.timings.time_per_output_token_seconds if has_gaps else None,
+                time_to_first_token_seconds=timings.time_to_first_token_seconds,
+                time_per_output_token_seconds=per_token,
+                queue_seconds=timings.queue_seconds,
+                is_good=outcome is Outcome.ANSWERED
+                and route.model.objective.is_kept(timings.time_to_first_token_seconds, per_token),
             )
         elif first is not None:
             observation = Observation(outcome=outcome, time_to_first_token_seconds=first - call.arrived_seconds)
