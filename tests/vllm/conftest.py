@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
 from touchstone_runtime.artefacts import Resolver
@@ -168,3 +169,52 @@ async def engine(weights: Weights, serving: Serving) -> AsyncIterator[Served]:
     chip = {"TOUCHSTONE_CHIP": "l4", "TOUCHSTONE_PEAK_SECONDS": "60"}  # a CPU has no peaks in the table: any will do
     async with serving(weights.manifest(has_adapter=True), **chip) as served:
         yield served
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Prefill and decode in two processes."""
+
+    prefill: Served
+    decode: Served
+
+
+@pytest.fixture(scope="session")
+def roles(weights: Weights, serving: Serving) -> Callable[..., AbstractAsyncContextManager[Pair]]:
+    """Start a prefill engine and a decode engine that sends its prompts there."""
+
+    @asynccontextmanager
+    async def start(prefill: dict[str, str], decode: dict[str, str], **common: str) -> AsyncIterator[Pair]:
+        manifest, port = weights.manifest(), _free_port()
+        prefill = {"TOUCHSTONE_ROLE": "prefill", "VLLM_CPU_OMP_THREADS_BIND": "0", **prefill}
+        decode = {"TOUCHSTONE_ROLE": "decode", "VLLM_CPU_OMP_THREADS_BIND": "1", **decode}
+        decode["TOUCHSTONE_PREFILL_ADDRESS"] = f"127.0.0.1:{port}"
+        async with AsyncExitStack() as stack:
+            started = await asyncio.gather(
+                stack.enter_async_context(serving(manifest, port=port, **prefill, **common)),
+                stack.enter_async_context(serving(manifest, **decode, **common)),
+            )
+            yield Pair(*started)
+
+    return start
+
+
+class Ask:
+    """What tests of both roles ask."""
+
+    async def greedy(self, engine: Served, prompt: str, tokens: int = 16) -> tuple[str, int]:
+        """Generate; returns the text and the number of the prompt's tokens."""
+        request = pb.GenerateRequest(prompt=prompt, sampling=pb.Sampling(max_output_tokens=tokens))
+        parts = [part async for part in engine.stub.Generate(request, timeout=120)]
+        return "".join(part.text for part in parts), parts[-1].usage.input_tokens
+
+    async def transferred(self, engine: Served) -> pb.KVTransfer:
+        """Read what has moved."""
+        stats: pb.StatsResponse = await engine.stub.Stats(pb.StatsRequest(), timeout=30)
+        return stats.kv_transfer
+
+
+@pytest.fixture(scope="session")
+def ask() -> Ask:
+    """Asks engines."""
+    return Ask()
