@@ -7,6 +7,7 @@ AsyncLLM's throughput.
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -17,7 +18,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
@@ -30,7 +31,8 @@ from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
 
 TOKENS = 32
 CONTEXT = 1024
-ARGUMENTS = {"max-num-seqs": "64", "kv-cache-memory-mib": "1024", "enforce-eager": "true", "dtype": "float32"}
+SLOTS = 64
+ARGUMENTS = {"max-num-seqs": str(SLOTS), "kv-cache-memory-mib": "1024", "enforce-eager": "true", "dtype": "float32"}
 CONCURRENCIES = ((1, 3), (16, 48), (64, 96))
 """Requests at once, and requests in all."""
 START_SECONDS = 240
@@ -91,6 +93,52 @@ async def bare(model: Path) -> AsyncIterator[Ask]:
 @asynccontextmanager
 async def ours(model: Path) -> AsyncIterator[Ask]:
     """`python -m touchstone_inference.engine`, by gRPC."""
+    async with engine(model) as stub:
+        sampling = pb.Sampling(max_output_tokens=TOKENS)
+
+        async def ask(prompt: str) -> tuple[float, int]:
+            begun, first, tokens = time.perf_counter(), 0.0, 0
+            async for part in stub.Generate(pb.GenerateRequest(prompt=prompt, sampling=sampling)):
+                first = first or time.perf_counter() - begun
+                tokens = part.usage.output_tokens or tokens
+            return first, tokens
+
+        await until_it_answers(ask)
+        yield ask
+        await measure_cancelling(stub)
+
+
+async def measure_cancelling(stub: Any) -> None:
+    """Print how long cancelled calls go on to hold an engine up.
+
+    All slots generate; all calls are cancelled; a new request then waits for what is still under way. What it waits
+    longer than in an idle engine is how long the engine took to be free.
+    """
+    one = pb.GenerateRequest(prompt="Gold is", sampling=pb.Sampling(max_output_tokens=1))
+    long = pb.GenerateRequest(prompt="1, 2, 3, 4, 5, 6,", sampling=pb.Sampling(max_output_tokens=900))
+
+    async def first() -> float:
+        begun = time.perf_counter()
+        async for _ in stub.Generate(one):
+            pass
+        return time.perf_counter() - begun
+
+    idle = statistics.median([await first() for _ in range(10)])
+    held = []
+    for _ in range(10):
+        calls = [stub.Generate(long) for _ in range(SLOTS)]
+        await asyncio.gather(*(call.read() for call in calls))
+        for call in calls:
+            call.cancel()
+        held.append(await first() - idle)
+    print(
+        f"cancelled calls hold the engine for {statistics.median(held) * 1e3:.0f} ms, at most {max(held) * 1e3:.0f} ms"
+    )
+
+
+@asynccontextmanager
+async def engine(model: Path) -> AsyncIterator[Any]:
+    """Start the engine and yield its stub."""
     digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
     manifest = Manifest(
         namespace="default",
@@ -104,14 +152,41 @@ async def ours(model: Path) -> AsyncIterator[Ask]:
     environ = {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
     command = [sys.executable, "-m", "touchstone_inference.engine"]
     async with running(command, environ), channels.connect(f"127.0.0.1:{port}", retry=False) as channel:
-        stub = pb_grpc.EngineServiceStub(channel)
-        sampling = pb.Sampling(max_output_tokens=TOKENS)
+        yield pb_grpc.EngineServiceStub(channel)
+
+
+@asynccontextmanager
+async def serve(model: Path) -> AsyncIterator[Ask]:
+    """VLLM's own HTTP server, streamed as server-sent events."""
+    import httpx  # noqa: PLC0415 - comes with vLLM
+
+    port = free_port()
+    command = [
+        sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--port", str(port),
+        "--served-model-name", "bench", "--max-model-len", str(CONTEXT), "--max-num-seqs", str(SLOTS),
+        "--kv-cache-memory-bytes", str(1024 << 20), "--enforce-eager", "--dtype", "float32",
+        "--generation-config", "vllm",
+    ]  # fmt: skip
+    # Without the second one its start compiles for minutes.
+    environ = {**vllm_options.ENVIRONMENT, "TORCHDYNAMO_DISABLE": "1"}
+    limits = httpx.Limits(max_connections=None)
+    async with (
+        running(command, environ),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=120, limits=limits) as client,
+    ):
 
         async def ask(prompt: str) -> tuple[float, int]:
             begun, first, tokens = time.perf_counter(), 0.0, 0
-            async for part in stub.Generate(pb.GenerateRequest(prompt=prompt, sampling=sampling)):
-                first = first or time.perf_counter() - begun
-                tokens = part.usage.output_tokens or tokens
+            body = {"model": "bench", "prompt": prompt, "max_tokens": TOKENS, "temperature": 0, "stream": True}
+            body["stream_options"] = {"include_usage": True}
+            async with client.stream("POST", "/v1/completions", json=body) as answer:
+                answer.raise_for_status()
+                async for line in answer.aiter_lines():
+                    if not line.startswith("data: {"):
+                        continue
+                    first = first or time.perf_counter() - begun
+                    usage = json.loads(line.removeprefix("data: ")).get("usage")
+                    tokens = usage["completion_tokens"] if usage else tokens
             return first, tokens
 
         await until_it_answers(ask)
@@ -156,7 +231,7 @@ def free_port() -> int:
         return port
 
 
-PATHS = {"bare": bare, "engine": ours}
+PATHS = {"bare AsyncLLM": bare, "engine, gRPC": ours, "vllm serve, HTTP": serve}
 
 
 async def main(model: Path) -> None:

@@ -1,10 +1,10 @@
 """When a prompt is computed by another engine, and which prompts are thought to be cached here. Pure."""
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+
+from touchstone_inference import prefixes
 
 
 class Role(StrEnum):
@@ -59,7 +59,7 @@ class PrefixMemory:
     def share(self, prompt: str) -> float:
         """Estimate which share of a prompt is cached, 0 to 1."""
         known = 0
-        for block in self._blocks(prompt):
+        for block in prefixes.blocks(prompt, self.BLOCK_CHARACTERS):
             if block not in self._seen:
                 break
             known += 1
@@ -67,15 +67,8 @@ class PrefixMemory:
 
     def add(self, prompt: str) -> None:
         """Remember a prompt that was computed."""
-        for block in self._blocks(prompt):
+        for block in prefixes.blocks(prompt, self.BLOCK_CHARACTERS):
             self._seen[block] = None
             self._seen.move_to_end(block)
         while len(self._seen) > self._capacity:
             self._seen.popitem(last=False)
-
-    def _blocks(self, prompt: str) -> Iterator[bytes]:
-        """Hash the whole blocks of a prompt, each with what is before it."""
-        total = hashlib.blake2b(digest_size=16)
-        for start in range(0, len(prompt) - self.BLOCK_CHARACTERS + 1, self.BLOCK_CHARACTERS):
-            total.update(prompt[start : start + self.BLOCK_CHARACTERS].encode())
-            yield total.copy().digest()

@@ -14,7 +14,8 @@ from touchstone_runtime.errors import DeadlineExceeded, DomainError, Kind
 from touchstone_inference import errors
 from touchstone_inference.router.core import replicas, traffic
 from touchstone_inference.router.core.generation import Piece
-from touchstone_inference.router.core.view import Endpoint, Model, Revision, Snapshot
+from touchstone_inference.router.core.prefix_index import PrefixIndex
+from touchstone_inference.router.core.view import Endpoint, Model, Revision, Snapshot, Strategy
 from touchstone_inference.router.ports import Capability, CurrentView, Engine, Engines
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ class Placing:
         self._policy = policy or RetryPolicy()
         self._in_flight: dict[tuple[str, str], dict[str, int]] = {}
         self._turns: dict[tuple[str, str], int] = {}
+        self._prefixes: dict[tuple[str, str], PrefixIndex] = {}
         self._cooling: dict[tuple[str, str, str], float] = {}
         self._capabilities: dict[tuple[str, str], frozenset[Capability]] = {}
 
@@ -172,7 +174,7 @@ class Placing:
         """Forget revisions and replicas that are gone."""
         revisions = [(m.name, r) for m in snapshot.models.values() for r in m.revisions.values()]
         keys = {(model, revision.name) for model, revision in revisions}
-        for table in (self._turns, self._capabilities):
+        for table in (self._turns, self._capabilities, self._prefixes):
             for gone in table.keys() - keys:
                 del table[gone]
         now = self._clock()
@@ -190,13 +192,21 @@ class Placing:
         well = [e for e in untried if self._cooling.get((*route.key, e.id), 0.0) <= now]
         turn = self._turns.get(route.key, -1) + 1
         self._turns[route.key] = turn
-        return replicas.choose(
+        candidates = well or untried
+        # Sessions are kept together by their name; only other requests need to be known by what they begin with.
+        has_index = route.model.strategy is Strategy.PREFIX_AWARE and not route.session and len(candidates) > 1
+        index = self._prefixes.setdefault(route.key, PrefixIndex()) if has_index else None
+        chosen = replicas.choose(
             route.model.strategy,
-            well or untried,
+            candidates,
             in_flight=self._in_flight.get(route.key, {}),
             affinity=route.session or affinity,
+            known=index.known(affinity) if index else replicas.NOTHING_KNOWN,
             turn=turn,
         )
+        if index:
+            index.note(affinity, chosen.id)
+        return chosen
 
     def _give_up_or_go_on(self, error: DomainError, route: Route, endpoint: Endpoint, tried: set[str]) -> None:
         if error.kind not in _ELSEWHERE or isinstance(error, errors.NoReplica | errors.AnswerBroke):

@@ -1,0 +1,176 @@
+"""`python bench/prefixes.py MODEL.gguf [STRATEGY...]`: prompts that begin alike, routed by prefix, by load, in turn.
+
+Two engines of llama.cpp behind our router, four slots each; eight long instructions, each asked about many times in
+random order. By prefix, an engine sees half of the instructions and keeps them in its slots; in turn, each engine sees
+all of them. Told are the share of prompt tokens that came from a cache, and times to the first token.
+"""
+
+import asyncio
+import json
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from touchstone.inference.v1 import inference_service_pb2 as pb
+from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
+from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
+
+STRATEGIES = ("PrefixAware", "LeastLoad", "RoundRobin")
+GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 96, 2, 2
+CONTEXT = 1024
+START_SECONDS = 120
+
+
+async def main(model: Path, strategies: Sequence[str]) -> None:
+    """Measure each strategy on engines of its own, and print a row for each."""
+    digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
+    engine = Engine(type="LlamaCpp", max_model_len=CONTEXT, args={"threads": "1", "parallel": "4"})
+    served = Model(uri=f"file://{model}", digest=digest, name="chat")
+    manifest = Manifest(namespace="default", deployment="chat", bundle=Bundle(model=served, engine=engine))
+    print(f"{'':12} {'cached':>7} {'first token p50':>16} {'p95':>9}")
+    for strategy in strategies:
+        cached, first = await _measure(manifest, strategy)
+        cuts = statistics.quantiles(first, n=20, method="inclusive")
+        print(f"{strategy:12} {cached:7.1%} {1e3 * cuts[9]:13.0f} ms {1e3 * cuts[18]:6.0f} ms", flush=True)
+
+
+async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float]]:
+    ports = [_free_port() for _ in range(ENGINES)]
+    door, http = _free_port(), _free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        view = Path(folder) / "view.json"
+        view.write_text(json.dumps(_objects(manifest, ports, strategy)))
+        engines = [
+            {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
+            for port in ports
+        ]
+        router = {
+            "TOUCHSTONE_LISTEN": f"127.0.0.1:{door}",
+            "TOUCHSTONE_HTTP_LISTEN": f"127.0.0.1:{http}",
+            "TOUCHSTONE_STATIC_VIEW": str(view),
+            "TOUCHSTONE_AUTH": "None",
+        }
+        with _processes([("engine", each) for each in engines] + [("router", router)]):
+            await asyncio.gather(*(_serving(f"127.0.0.1:{port}") for port in (*ports, door)))
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{door}") as channel:
+                return await _ask_all(pb_grpc.InferenceServiceStub(channel))
+
+
+async def _ask_all(stub: Any) -> tuple[float, list[float]]:
+    chance = random.Random(7)
+    asked = [(group, number) for number in range(REQUESTS // GROUPS) for group in range(GROUPS)]
+    chance.shuffle(asked)
+    left, first, totals = iter(asked), [], [0, 0]
+
+    async def client() -> None:
+        for group, number in left:
+            instructions = f"You are clerk {group} of the assay office. " + f"Rule {group}: weigh, rub, compare. " * 60
+            messages = [
+                pb.Message(role=pb.ROLE_SYSTEM, content=instructions),
+                pb.Message(role=pb.ROLE_USER, content=f"What of piece {number}?"),
+            ]
+            request = pb.GenerateRequest(
+                model="chat",
+                messages=messages,
+                sampling=pb.Sampling(max_output_tokens=8),
+                session_id=f"{group}-{number}",
+            )
+            parts = [part async for part in stub.Generate(request, timeout=120)]
+            first.append(parts[-1].timings.time_to_first_token_seconds)
+            totals[0] += parts[-1].usage.cached_input_tokens
+            totals[1] += parts[-1].usage.input_tokens
+
+    await asyncio.gather(*(client() for _ in range(AT_ONCE)))
+    return totals[0] / totals[1], first
+
+
+@contextmanager
+def _processes(wanted: list[tuple[str, dict[str, str]]]) -> Iterator[None]:
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", f"touchstone_inference.{module}"], env={**os.environ, **environ},
+            stderr=subprocess.DEVNULL,
+        )
+        for module, environ in wanted
+    ]  # fmt: skip
+    try:
+        yield
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(timeout=40)
+
+
+async def _serving(address: str) -> None:
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(START_SECONDS):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        while True:
+            try:
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            except grpc.aio.AioRpcError:
+                pass
+            await asyncio.sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _objects(manifest: Manifest, ports: list[int], strategy: str) -> list[dict[str, Any]]:
+    """The cluster as a file: a deployment, its one revision, its engines' pods."""
+    labels = {
+        "app.kubernetes.io/managed-by": "touchstone",
+        "touchstone.dev/name": "chat",
+        "touchstone.dev/revision": manifest.name,
+        "touchstone.dev/role": "engine",
+    }
+    common = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
+    ready = {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    pods = [
+        {
+            "kind": "Pod",
+            "metadata": {**common, "name": f"engine-{place}", "uid": f"p{place}", "labels": labels},
+            "spec": {"containers": [{"name": "engine", "ports": [{"name": "grpc", "containerPort": port}]}]},
+            "status": ready,
+        }
+        for place, port in enumerate(ports)
+    ]
+    return [
+        {
+            "kind": "ModelDeployment",
+            "metadata": {**common, "name": "chat", "uid": "1"},
+            "spec": {
+                "model": {"uri": "file:///none"},
+                "engine": {"type": "LlamaCpp"},
+                "serving": {"mode": "Aggregated", "aggregated": {}, "routing": {"strategy": strategy}},
+            },
+            "status": {"stableRevision": manifest.name, "revisions": weights},
+        },
+        {
+            "kind": "ConfigMap",
+            "metadata": {**common, "name": manifest.name, "uid": "2", "labels": labels},
+            "data": {"manifest.json": manifest.to_json()},
+        },
+        *pods,
+    ]
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2:] or STRATEGIES))
