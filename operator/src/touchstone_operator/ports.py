@@ -169,6 +169,9 @@ class LiveMetrics:
     good_requests: int | None = None
     """Those that kept to the objectives; None: the model has none."""
     window_seconds: float = 0.0
+    """How long the router that began last has looked."""
+    is_complete: bool = True
+    """Whether all routers have told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

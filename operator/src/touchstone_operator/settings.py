@@ -19,6 +19,8 @@ class OperatorSettings:
     """`HOST:PORT` of RetrievalService. Required."""
     inference_address: str = setting(example="router:50051")
     """`HOST:PORT` of the router. Required."""
+    routers_address: str = ""
+    """`HOST:PORT` of a name that leads to each router: their counters are added up. Unset: `inference_address`."""
     token_file: Path | None = None
     """Holds the ServiceAccount token for the router. Unset: calls carry none."""
     openai_address: str = ""

@@ -12,7 +12,7 @@ from touchstone_operator import objects
 from touchstone_operator.adapters import kube
 from touchstone_operator.adapters.artefacts import ModelDigests
 from touchstone_operator.adapters.evaluation import EvaluationClient
-from touchstone_operator.adapters.inference import TrafficClient
+from touchstone_operator.adapters.inference import TrafficClient, addresses
 from touchstone_operator.adapters.retrieval import RetrievalClient
 from touchstone_operator.edge import definitions, health, watching
 from touchstone_operator.edge.lease import Lease
@@ -57,20 +57,21 @@ async def run(settings: OperatorSettings) -> None:
 async def _outside(
     settings: OperatorSettings, cluster: kube.KubeCluster, stack: contextlib.AsyncExitStack
 ) -> tuple[Outside, ModelDigests]:
-    evaluation, retrieval, inference = [
-        await stack.enter_async_context(channel)
-        for channel in (
-            channels.connect(settings.evaluation_address),
-            channels.connect(settings.retrieval_address),
-            channels.connect(settings.inference_address, token_file=settings.token_file),
-        )
+    evaluation, retrieval = [
+        await stack.enter_async_context(channels.connect(address))
+        for address in (settings.evaluation_address, settings.retrieval_address)
     ]
+    traffic = TrafficClient(
+        lambda address: channels.connect(address, token_file=settings.token_file),
+        lambda: addresses(settings.routers_address or settings.inference_address),
+    )
+    stack.push_async_callback(traffic.close)
     models = ModelDigests(artefacts.Resolver(artefacts.cache_folder(settings.artefacts_uri, settings.cache_dir)))
     outside = Outside(
         cluster=cluster,
         evaluation=EvaluationClient(evaluation),
         retrieval=RetrievalClient(retrieval),
-        traffic=TrafficClient(inference),
+        traffic=traffic,
         models=models,
         now=now,
     )

@@ -242,7 +242,6 @@ async def test_without_ray_or_an_image_it_is_said_what_to_do(world: Any, put: An
     [
         ("parallelism over more devices", {"parallelism": {"tensor": 4}, "resources": {"gpu": {"count": 2}}}),
         ("parallelism.data", {"parallelism": {"data": 2}}),
-        ("idleReplicas", {"scaling": {"minReplicas": 1, "maxReplicas": 2, "idleReplicas": 0}}),
     ],
 )
 async def test_what_no_engine_does_yet_is_refused_by_name(world: Any, put: Any, field: str, serving: Any) -> None:

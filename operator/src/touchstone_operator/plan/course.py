@@ -11,7 +11,7 @@ from touchstone_operator.api.evaluations import Gate, GateResult
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.rollouts import Rollout
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.plan import engines, roles, workload, workloads
+from touchstone_operator.plan import engines, idling, roles, workload, workloads
 from touchstone_operator.plan.bundle import Contents, Unresolved
 from touchstone_operator.plan.rollout_terms import Decision, Policy, State
 from touchstone_operator.ports import LiveMetrics, Moved, Reached
@@ -37,6 +37,8 @@ class Observed:
     """What has moved between the roles of the stable revision; None where there is one role, or nobody answered."""
     pods: tuple[JsonObject, ...] = ()
     """Pods of engines, where their number or their fate is of interest."""
+    asked: LiveMetrics | None = None
+    """Requests for the stable revision over the window that idling looks at; None where nobody can say."""
     traffic: LiveMetrics | None = None
     """Counters of the stable revision; None where it was not looked at, or nobody answered."""
     reached: Reached | None = None
@@ -84,6 +86,11 @@ class Course:
     judged: str
     """The revision that results are of."""
     now: datetime
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the stable revision has no engines since nobody asks it."""
+        return idling.rests(self.observed.deployment, self.decision.stage, self.observed.asked)
 
     @property
     def target(self) -> str:

@@ -36,7 +36,7 @@ from touchstone_operator.ports import Measured
 TRANSFER_POLL = timedelta(seconds=30)
 """How often it is asked what moves between prefill and decode."""
 LIVE_POLL = timedelta(seconds=5)
-"""How often live metrics are looked at while a gate or a bake watches them."""
+"""How often live metrics are looked at while a gate or a bake watches them, or a request may wake what rests."""
 
 
 def plan(observed: Observed, platform: Platform, now: datetime) -> Plan:
@@ -152,7 +152,7 @@ def _children(course: Course, platform: Platform) -> tuple[Child, ...]:
     wanted = sorted(decision.running) + ([decision.state.stable] if decision.state.stable and is_stable_idle else [])
     for revision in wanted:
         manifest = course.known.get(revision)
-        is_running = revision in decision.running
+        is_running = revision in decision.running and not (course.is_resting and revision == decision.state.stable)
         child = manifest and workloads.child(deployment, manifest, platform, is_running=is_running)
         if child:
             children.append(child)
@@ -211,7 +211,7 @@ def _resting(course: Course) -> tuple[str, ...]:
     """List the stable revision if it is to rest and runs on Ray, which cannot rest."""
     stable = course.decision.state.stable
     found = course.observed.engines.get(stable)
-    is_wanted = stable in course.decision.running and course.observed.replicas > 0
+    is_wanted = stable in course.decision.running and course.observed.replicas > 0 and not course.is_resting
     return (stable,) if found is not None and engines.is_ray_service(found) and not is_wanted else ()
 
 
@@ -239,4 +239,6 @@ def _next_look(course: Course) -> datetime | None:
         return course.now + LIVE_POLL
     if not course.decision.state.stable:
         return None
+    if course.is_resting:
+        return course.now + LIVE_POLL
     return course.now + (TRANSFER_POLL if course.observed.is_disaggregated else performance.LOOK)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from touchstone_operator.api.evaluations import GateResult
 from touchstone_operator.api.modeldeployment import RevisionStatus
-from touchstone_operator.plan import conditions, engines, transfers
+from touchstone_operator.plan import conditions, engines, idling, transfers
 from touchstone_operator.plan.bundle import Unresolved
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.plan.course import Course
@@ -43,8 +43,9 @@ def _ready(course: Course, transfer: Sequence[Observation]) -> Observation:
     state, observed = course.decision.state, course.observed
     if not state.stable:
         return conditions.fails("Ready", "NoStableRevision", "No revision has passed its gates yet.")
-    if observed.replicas == 0:
-        return conditions.holds("Ready", "Idle", "Scaled to zero.")
+    if observed.replicas == 0 or course.is_resting:
+        why = "Nobody asks. The next request wakes it." if course.is_resting else "Scaled to zero."
+        return conditions.holds("Ready", idling.REASON, why)
     if state.stable in observed.ready and state.stable in course.decision.running:
         wrong = next((each for each in transfer if each.status == "False"), None)
         if wrong:
@@ -73,6 +74,8 @@ def _workloads_ready(course: Course) -> Observation:
     missing = sorted(running - course.observed.ready)
     if not running:
         return conditions.fails("WorkloadsReady", "NoEngines", "No engines run.")
+    if course.is_resting:
+        return conditions.holds("WorkloadsReady", idling.REASON, "None are wanted.")
     if missing:
         found = course.observed.engines
         reason = "InsufficientCapacity" if any(engines.lacks_capacity(found, n) for n in missing) else "EnginesNotReady"

@@ -59,7 +59,8 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
     revisions = tuple(_revision(course, name) for name in _order(course, keep))
     observed = modeldeployment_conditions.observe(course, revisions)
     seen = course.observed
-    roles = workloads.role_statuses(deployment, seen.engines.get(state.stable or state.candidate), seen.pods)
+    current = seen.engines.get(state.stable or state.candidate)
+    roles = workloads.role_statuses(deployment, current, seen.pods, is_resting=course.is_resting)
     return ModelDeploymentStatus(
         observed_generation=deployment.metadata.generation,
         endpoints=Endpoints(grpc=doors.grpc or None, open_ai=doors.open_ai or None),

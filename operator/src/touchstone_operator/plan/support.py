@@ -90,9 +90,19 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
         "ask for tensor x pipeline devices: one replica is one pod",
     ),
     (
-        "scaling.idleReplicas",
-        lambda s: any(r.scaling and r.scaling.idle_replicas is not None for r in roles.roles(s)),
-        "remove it: minReplicas is kept",
+        "scaling.idleReplicas other than 0",
+        lambda s: any(r.scaling and r.scaling.idle_replicas for r in roles.roles(s)),
+        "use 0, or remove it: minReplicas is kept",
+    ),
+    (
+        "serving.prefill.scaling.idleReplicas",
+        lambda s: bool(
+            s.serving
+            and s.serving.prefill
+            and s.serving.prefill.scaling
+            and s.serving.prefill.scaling.idle_replicas is not None
+        ),
+        "set it for decode: both roles rest together",
     ),
     (
         "scaling.minReplicas 0",

@@ -50,11 +50,18 @@ def wanted_replicas(deployment: ModelDeployment) -> int:
 
 
 def role_statuses(
-    deployment: ModelDeployment, found: JsonObject | None, listed: Sequence[JsonObject] = ()
+    deployment: ModelDeployment,
+    found: JsonObject | None,
+    listed: Sequence[JsonObject] = (),
+    *,
+    is_resting: bool = False,
 ) -> tuple[RoleStatus, ...]:
     """Report the roles of the current revision; where replicas follow the load, by the pods that are there."""
-    if found is not None and engines.is_ray_service(found):
-        return tuple(_ray_role(group, found, listed) for group in rayservice.groups(deployment))
+    if deployment.spec.engine.type == "VLLM":
+        groups = rayservice.groups(deployment)
+        if is_resting:
+            return tuple(RoleStatus(name=group.does) for group in groups)
+        return tuple(_ray_role(group, found, listed) for group in groups)
     status = (found or {}).get("status") or {}
     return (
         RoleStatus(
@@ -66,10 +73,12 @@ def role_statuses(
     )
 
 
-def _ray_role(group: rayservice.Group, found: JsonObject, listed: Sequence[JsonObject]) -> RoleStatus:
+def _ray_role(group: rayservice.Group, found: JsonObject | None, listed: Sequence[JsonObject]) -> RoleStatus:
+    wanted = rayservice.wanted_replicas(group.role)
+    if found is None:
+        return RoleStatus(name=group.does, desired=wanted)
     there, ready = pods.count(listed, revision=found["metadata"]["name"], role=group.label)
     if group.role.scaling is not None and there:
         return RoleStatus(name=group.does, desired=there, ready=ready, updated=ready)
-    wanted = rayservice.wanted_replicas(group.role)
     count = wanted if group.label in engines.healthy_deployments(found) else 0
     return RoleStatus(name=group.does, desired=wanted, ready=count, updated=count)

@@ -17,6 +17,7 @@ from touchstone_operator.plan import (
     bundle,
     conditions,
     engines,
+    idling,
     modeldeployment,
     modeldeployment_conditions,
     performance,
@@ -79,6 +80,7 @@ class ModelDeployments:
             run_objects={obj["metadata"]["name"]: obj for obj in runs},
             policies=tuple(own.get(objects.NETWORK_POLICY, ())),
             pods=await self._pods(deployment, running),
+            asked=await self._asked(deployment),
             live=await self._live(deployment),
             moved=await self._moved(deployment),
             traffic=traffic,
@@ -158,6 +160,17 @@ class ModelDeployments:
             return ()
         labels = objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name)
         return tuple(await self.outside.cluster.list(objects.POD, deployment.metadata.namespace, labels=labels))
+
+    async def _asked(self, deployment: ModelDeployment) -> LiveMetrics | None:
+        """Read how often the stable revision was asked, where that decides whether it rests."""
+        window = idling.window_seconds(deployment)
+        if window is None:
+            return None
+        model = f"{deployment.metadata.namespace}/{deployment.metadata.name}"
+        try:
+            return await self.outside.traffic.metrics(model, deployment.status.stable_revision or "", window)
+        except (errors.PeerUnavailable, errors.PeerRefused):
+            return None
 
     async def _performance(self, deployment: ModelDeployment) -> tuple[LiveMetrics | None, Reached | None]:
         stable = deployment.status.stable_revision or ""
