@@ -1,8 +1,8 @@
-"""`python bench/prefixes.py MODEL.gguf [STRATEGY...]`: prompts that begin alike, routed by prefix, by load, in turn.
+"""`.venv-vllm/bin/python bench/prefixes.py MODEL [STRATEGY...]`: prompts that begin alike, routed by prefix or not.
 
-Two engines of llama.cpp behind our router, four slots each; eight long instructions, each asked about many times in
-random order. By prefix, an engine sees half of the instructions and keeps them in its slots; in turn, each engine sees
-all of them. Told are the share of prompt tokens that came from a cache, and times to the first token.
+Two engines of vLLM behind our router, each with a KV cache for about five of eight long instructions, each asked about
+many times in random order. By prefix, an engine sees half of the instructions and keeps them; else each engine sees all
+of them, and forgets. Told are the share of prompt tokens that came from a cache, and times to the first token.
 """
 
 import asyncio
@@ -27,15 +27,16 @@ from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
 
 STRATEGIES = ("PrefixAware", "LeastLoad", "RoundRobin")
-GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 96, 2, 2
+GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 160, 2, 2
 CONTEXT = 1024
-START_SECONDS = 120
+ARGUMENTS = {"max-num-seqs": "4", "kv-cache-memory-mib": "160", "enforce-eager": "true", "dtype": "float32"}
+START_SECONDS = 240
 
 
 async def main(model: Path, strategies: Sequence[str]) -> None:
     """Measure each strategy on engines of its own, and print a row for each."""
     digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
-    engine = Engine(type="LlamaCpp", max_model_len=CONTEXT, args={"threads": "1", "parallel": "4"})
+    engine = Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS)
     served = Model(uri=f"file://{model}", digest=digest, name="chat")
     manifest = Manifest(namespace="default", deployment="chat", bundle=Bundle(model=served, engine=engine))
     print(f"{'':12} {'cached':>7} {'first token p50':>16} {'p95':>9}")
@@ -52,8 +53,12 @@ async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float
         view = Path(folder) / "view.json"
         view.write_text(json.dumps(_objects(manifest, ports, strategy)))
         engines = [
-            {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
-            for port in ports
+            {
+                "TOUCHSTONE_LISTEN": f"127.0.0.1:{port}",
+                "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json(),
+                "VLLM_CPU_OMP_THREADS_BIND": str(place),
+            }
+            for place, port in enumerate(ports)
         ]
         router = {
             "TOUCHSTONE_LISTEN": f"127.0.0.1:{door}",
@@ -158,7 +163,7 @@ def _objects(manifest: Manifest, ports: list[int], strategy: str) -> list[dict[s
             "metadata": {**common, "name": "chat", "uid": "1"},
             "spec": {
                 "model": {"uri": "file:///none"},
-                "engine": {"type": "LlamaCpp"},
+                "engine": {"type": "VLLM"},
                 "serving": {"mode": "Aggregated", "aggregated": {}, "routing": {"strategy": strategy}},
             },
             "status": {"stableRevision": manifest.name, "revisions": weights},

@@ -109,6 +109,8 @@ async def _doors(
     metrics = RevisionMetrics()
     tracing = OtelTracing(has_content=settings.log_content)
     placing = Placing(watching, fleet, clock=clock, policy=RetryPolicy(max_attempts=settings.max_attempts))
+    watching.subscribe(placing.keep_only)
+    watching.subscribe(lambda snapshot: metrics.keep_only(_revisions(snapshot)))
     prompting = Prompting(
         placing,
         await _retrieval(settings, stack),
@@ -161,6 +163,10 @@ def _addresses(snapshot: Snapshot) -> set[str]:
         for revision in model.revisions.values()
         for endpoint in revision.endpoints
     }
+
+
+def _revisions(snapshot: Snapshot) -> set[tuple[str, str]]:
+    return {(model.name, revision) for model in snapshot.models.values() for revision in model.revisions}
 
 
 def _has_view(watching: Watching) -> bool:

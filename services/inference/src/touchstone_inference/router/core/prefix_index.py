@@ -4,7 +4,7 @@ Every prompt that is sent somewhere is noted block by block; the next one goes w
 router of several notes what it sends itself, which is enough: equal beginnings are asked for again and again.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from touchstone_inference import prefixes
 
@@ -22,6 +22,8 @@ class PrefixIndex:
     def __init__(self, max_blocks: int = MAX_BLOCKS) -> None:
         self._max_blocks = max_blocks
         self._seen: OrderedDict[bytes, list[str]] = OrderedDict()
+        self.held: Counter[str] = Counter()
+        """How many blocks each replica is remembered for: about how full its cache is."""
 
     def known(self, text: str) -> dict[str, int]:
         """Count, for each replica that knows any, how many blocks of a text's beginning it knows."""
@@ -41,8 +43,12 @@ class PrefixIndex:
             replicas = self._seen.setdefault(block, [])
             if replica in replicas:
                 replicas.remove(replica)
+            else:
+                self.held[replica] += 1
             replicas.append(replica)
+            self.held.subtract(replicas[:-MAX_REPLICAS])
             del replicas[:-MAX_REPLICAS]
             self._seen.move_to_end(block)
         while len(self._seen) > self._max_blocks:
-            self._seen.popitem(last=False)
+            _, forgotten = self._seen.popitem(last=False)
+            self.held.subtract(forgotten)

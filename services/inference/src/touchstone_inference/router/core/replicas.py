@@ -1,8 +1,8 @@
 """Which replica of a revision answers. Pure: told the loads, knows no connections.
 
-PrefixAware takes the replica that knows most of the prompt's beginning; where none knows any, or a session is to be
-kept together, the first one by rendezvous hashing, so that several routers agree. Either way a replica is passed over
-that carries more than 1.25 times its fair share: equal beginnings meet a warm prefix cache while no replica is overrun.
+PrefixAware takes the replica that knows most of the prompt's beginning; where none knows any, the one whose cache holds
+least. A session is kept together by rendezvous hashing, so that several routers agree. Either way a replica is passed
+over that carries more than 1.25 times its fair share: equal beginnings meet a warm cache while no replica is overrun.
 See Mirrokni, Thorup and Zadimoghaddam, "Consistent hashing with bounded loads", SODA 2018.
 """
 
@@ -29,6 +29,7 @@ def choose(
     in_flight: Mapping[str, int],
     affinity: str,
     known: Mapping[str, int] = NOTHING_KNOWN,
+    held: Mapping[str, int] = NOTHING_KNOWN,
     turn: int,
 ) -> Endpoint:
     """Choose a replica.
@@ -39,6 +40,7 @@ def choose(
         in_flight: Requests under way by endpoint id; absent means none.
         affinity: What should stay together: a session, or a prompt's head.
         known: How much of the prompt's beginning replicas know, by endpoint id; absent means nothing.
+        held: How much replicas are thought to have cached, by endpoint id.
         turn: Counts the choices for this revision.
     """
     match strategy:
@@ -49,7 +51,7 @@ def choose(
             rotated = (*endpoints[start:], *endpoints[:start])
             return min(rotated, key=lambda endpoint: in_flight.get(endpoint.id, 0))
         case Strategy.PREFIX_AWARE:
-            return _prefix_aware(endpoints, in_flight, affinity, known)
+            return _prefix_aware(endpoints, in_flight, affinity, known, held)
 
 
 def head(conversation: Sequence[Turn]) -> str:
@@ -65,14 +67,20 @@ def head(conversation: Sequence[Turn]) -> str:
 
 
 def _prefix_aware(
-    endpoints: Sequence[Endpoint], in_flight: Mapping[str, int], affinity: str, known: Mapping[str, int]
+    endpoints: Sequence[Endpoint],
+    in_flight: Mapping[str, int],
+    affinity: str,
+    known: Mapping[str, int],
+    held: Mapping[str, int],
 ) -> Endpoint:
     total = sum(in_flight.get(endpoint.id, 0) for endpoint in endpoints) + 1
     limit = math.ceil(LOAD_FACTOR * total / len(endpoints))
+
+    def cost(endpoint: Endpoint) -> tuple[int, int, int, float]:
+        # Of those that know as much: who has least to do; of those that know nothing: whose cache holds least.
+        knows, busy = known.get(endpoint.id, 0), in_flight.get(endpoint.id, 0)
+        order = (busy, 0) if knows else (held.get(endpoint.id, 0), busy if held else 0)
+        return (-knows, *order, -hash_unit(affinity, endpoint.id))
+
     # Not all replicas can be at the limit: the limit times their number exceeds the total.
-    free = [endpoint for endpoint in endpoints if in_flight.get(endpoint.id, 0) < limit]
-    most = max(known.get(endpoint.id, 0) for endpoint in free)
-    knowing = [endpoint for endpoint in free if known.get(endpoint.id, 0) == most]
-    if not most:
-        return max(knowing, key=lambda endpoint: hash_unit(affinity, endpoint.id))
-    return min(knowing, key=lambda endpoint: (in_flight.get(endpoint.id, 0), -hash_unit(affinity, endpoint.id)))
+    return min((endpoint for endpoint in endpoints if in_flight.get(endpoint.id, 0) < limit), key=cost)

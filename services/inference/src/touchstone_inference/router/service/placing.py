@@ -179,7 +179,6 @@ class Placing:
                 del table[gone]
         now = self._clock()
         self._cooling = {key: until for key, until in self._cooling.items() if until > now}
-        self._engines.keep_only({e.address for _, revision in revisions for e in revision.endpoints})
 
     def _choose(self, route: Route, affinity: str, tried: set[str]) -> Endpoint:
         # The view may have changed since the route was chosen: a retry goes to the replicas that are there now.
@@ -202,6 +201,7 @@ class Placing:
             in_flight=self._in_flight.get(route.key, {}),
             affinity=route.session or affinity,
             known=index.known(affinity) if index else replicas.NOTHING_KNOWN,
+            held=index.held if index else replicas.NOTHING_KNOWN,
             turn=turn,
         )
         if index:
