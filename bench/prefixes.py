@@ -85,12 +85,8 @@ async def _ask_all(stub: Any) -> tuple[float, list[float]]:
                 pb.Message(role=pb.ROLE_SYSTEM, content=instructions),
                 pb.Message(role=pb.ROLE_USER, content=f"What of piece {number}?"),
             ]
-            request = pb.GenerateRequest(
-                model="chat",
-                messages=messages,
-                sampling=pb.Sampling(max_output_tokens=8),
-                session_id=f"{group}-{number}",
-            )
+            sampling = pb.Sampling(max_output_tokens=8)
+            request = pb.GenerateRequest(model="chat", messages=messages, sampling=sampling)
             parts = [part async for part in stub.Generate(request, timeout=120)]
             first.append(parts[-1].timings.time_to_first_token_seconds)
             totals[0] += parts[-1].usage.cached_input_tokens

@@ -56,6 +56,18 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         yield inference.GenerateResponse(text=f"answer {number}" if is_right else "no idea")
         yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
 
+    async def Score(self, request: Any, context: Any) -> inference.ScoreResponse:
+        """`good` finds continuations with an even number probable, any other revision those with an odd one."""
+        revision = dict(context.invocation_metadata())["x-touchstone-revision"]
+        wanted = 0 if revision == "good" else 1
+        scores = []
+        for text in request.continuations:
+            last = text.split()[-1]
+            is_wanted = last.isdigit() and int(last) % 2 == wanted
+            tokens = [inference.TokenLogprob(token=word) for word in text.split()]
+            scores.append(inference.ContinuationScore(logprob=-1.0 if is_wanted else -8.0, tokens=tokens))
+        return inference.ScoreResponse(scores=scores, revision=revision)
+
 
 class ScriptedIndex(retrieval_grpc.RetrievalServiceServicer):
     """Finds the right document for even numbers only."""

@@ -102,7 +102,9 @@ async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
 
 async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
-    assert set(tasks) == {"load", "question-answering", "retrieval"}
+    assert set(tasks) == {
+        "language-modelling", "load", "multiple-choice", "question-answering", "retrieval", "text-overlap",
+    }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)
 
@@ -165,6 +167,48 @@ async def test_an_index_is_measured_by_what_it_finds(bench: Any) -> None:
     values = {metric.metric: metric.value for metric in ended.metrics}
     assert values["golden/recall_at_1"] == 0.5, "every second document is found"
     assert values["golden/mrr"] == 0.5
+
+
+async def test_choices_are_compared_by_their_likelihoods_and_a_worse_revision_fails(bench: Any, tmp_path: Path) -> None:
+    records = [
+        {"question": f"Which is even, {n}?", "choices": [f"number {n}", f"number {n + 1}"], "answers": [f"number {n}"]}
+        for n in range(0, 40, 2)
+    ]
+    file = tmp_path / "choices.jsonl"
+    file.write_text("\n".join(map(json.dumps, records)))
+    spec = bench.spec("weak", "good")
+    for criterion in spec.criteria:
+        criterion.metric = "golden/accuracy"
+    spec.suites[0].task = "multiple-choice"
+    spec.suites[0].dataset.uri = f"file://{file}"
+    ended = await bench.run("choices", spec)
+    assert ended.verdict == pb.VERDICT_FAILED, ended.message
+    (floor, change) = ended.criteria
+    assert (floor.value, change.baseline, change.delta) == (0, 1, -1)
+
+
+async def test_texts_are_scored_as_one_corpus(bench: Any) -> None:
+    spec = bench.spec("good")
+    spec.suites[0].task = "language-modelling"
+    spec.criteria[0].metric = "golden/perplexity"
+    spec.criteria[0].absolute.operator = pb.OPERATOR_LESS_OR_EQUAL
+    spec.criteria[0].absolute.value = 20
+    ended = await bench.run("texts", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert ended.criteria[0].ci_low < ended.criteria[0].value < ended.criteria[0].ci_high
+
+
+async def test_answers_are_compared_with_references_by_overlap(bench: Any) -> None:
+    spec = bench.spec("weak", "good")
+    for criterion in spec.criteria:
+        criterion.metric = "golden/rouge_l"
+    spec.suites[0].task = "text-overlap"
+    ended = await bench.run("overlap", spec)
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert {"golden/bleu", "golden/chrf", "golden/ter", "golden/rouge_lsum"} <= set(values)
+    assert ended.verdict == pb.VERDICT_FAILED
+    assert ended.criteria[1].baseline == 1
+    assert values["golden/ter"] > 0
 
 
 async def test_a_router_that_refuses_for_a_while_is_asked_again(bench: Any, model: Any) -> None:

@@ -119,7 +119,7 @@ class Suite(ApiModel):
     name: Name
     """name is unique in the run; metrics are named `SUITE/METRIC`."""
     task: Annotated[str, text(63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
-    """task is the registered task's name: question-answering, retrieval, load."""
+    """task is the registered task's name, for example question-answering; ListTasks gives them all."""
     dataset: Dataset | None = None
     """dataset is where the items come from. Unset only for a task that makes its own."""
     sampling: EvalSampling | None = None

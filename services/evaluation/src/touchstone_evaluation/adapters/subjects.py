@@ -16,7 +16,7 @@ from touchstone_runtime.errors import DomainError, Kind
 from touchstone_evaluation import errors
 from touchstone_evaluation.core.ranking import Passage
 from touchstone_evaluation.core.spec import Sampling, Subject
-from touchstone_evaluation.core.task import Ask, Outcome, Prompt, Query
+from touchstone_evaluation.core.task import Ask, Likelihood, Outcome, Prompt, Query, Scoring
 
 PATIENCE_SECONDS = 90.0
 """A router that is being replaced comes back within this; one that does not makes the item fail."""
@@ -40,9 +40,13 @@ class GrpcSubjects:
 
         async def once() -> Outcome:
             try:
-                if isinstance(ask, Prompt):
-                    return await self._generate(subject, ask, sampling)
-                return await self._search(subject, ask)
+                match ask:
+                    case Prompt():
+                        return await self._generate(subject, ask, sampling)
+                    case Scoring():
+                        return await self._score(subject, ask)
+                    case Query():
+                        return await self._search(subject, ask)
             except grpc.aio.AioRpcError as error:
                 raise channels.translate(error, "the service that was asked") from error
 
@@ -81,6 +85,21 @@ class GrpcSubjects:
             ttft_millis=((first or ended) - began) * 1000,
             tpot_millis=(last - first) * 1000 / (tokens - 1) if tokens > 1 else None,
             latency_millis=(ended - began) * 1000,
+        )
+
+    async def _score(self, subject: Subject, scoring: Scoring) -> Outcome:
+        request = inference.ScoreRequest(model=subject.name, prompt=scoring.prompt, continuations=scoring.continuations)
+        pinned = ((context.REVISION_HEADER, subject.revision),)
+        began = time.perf_counter()
+        response = await self._inference.Score(request, metadata=pinned, timeout=self._timeout_seconds)
+        latency = (time.perf_counter() - began) * 1000
+        if response.revision != subject.revision:
+            raise errors.RevisionMismatch(subject.revision, response.revision or "nobody who says so")
+        return Outcome(
+            likelihoods=tuple(
+                Likelihood(score.logprob, len(score.tokens), score.is_greedy) for score in response.scores
+            ),
+            latency_millis=latency,
         )
 
     async def _search(self, subject: Subject, query: Query) -> Outcome:

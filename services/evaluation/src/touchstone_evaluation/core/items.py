@@ -23,6 +23,8 @@ class Item:
     question: str
     answers: tuple[str, ...] = ()
     """Any of these is right."""
+    choices: tuple[str, ...] = ()
+    """What can be answered, of which `answers` names the right ones. Empty: anything."""
     relevant_texts: tuple[str, ...] = ()
     """Passages that a search should find."""
     relevant_documents: tuple[str, ...] = ()
@@ -39,4 +41,6 @@ class Item:
             "relevant_texts": list(self.relevant_texts),
             "relevant_documents": list(self.relevant_documents),
         }
+        if self.choices:
+            content["choices"] = list(self.choices)
         return ItemDigest(digest_json(content))

@@ -17,7 +17,7 @@ from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Criterion, ItemErrorPolicy, Side
 from touchstone_evaluation.core.statistics import Floats, Statistic
-from touchstone_evaluation.core.task import Mean, Metric, Percentile, Ratio
+from touchstone_evaluation.core.task import Corpus, Mean, Metric, Percentile, Ratio
 
 Rows: TypeAlias = Mapping[Hashable, Sequence[tuple[float, ...]]]
 """For each unit, the values of its askings; a ratio has two values each."""
@@ -146,14 +146,18 @@ def _statistic(metric: Metric) -> Statistic:
             return statistics.mean
         case Percentile(percent=percent):
             return statistics.percentile(percent)
-        case Ratio():
-            return statistics.ratio
+        case Ratio(is_exponent=is_exponent):
+            return statistics.exponent_of_ratio if is_exponent else statistics.ratio
+        case Corpus(combine=combine):
+            return statistics.corpus(combine)
 
 
 def _names(metric: Metric) -> tuple[str, ...]:
     match metric.aggregate:
         case Ratio(of=of, per=per):
             return (of, per)
+        case Corpus(of=names):
+            return names
         case aggregate:
             return (aggregate.of,)
 
@@ -178,7 +182,7 @@ def _matrix(metric: Metric, rows: Rows) -> Floats:
     match metric.aggregate:
         case Mean():
             return np.array([[np.mean(row)] for row in rows.values()])
-        case Ratio():
+        case Ratio() | Corpus():
             return np.array([np.sum(row, axis=0) for row in rows.values()])
         case Percentile():
             width = max(len(row) for row in rows.values())

@@ -40,6 +40,22 @@ def ratio(resamples: Floats) -> Floats:
     return result
 
 
+def exponent_of_ratio(resamples: Floats) -> Floats:
+    """The number e to the power of the ratio."""
+    with np.errstate(over="ignore"):
+        result: Floats = np.exp(ratio(resamples))
+    return result
+
+
+def corpus(combine: Statistic) -> Statistic:
+    """A function of the sums of the items' values: resamples x values to one number a resample."""
+
+    def of(resamples: Floats) -> Floats:
+        return combine(resamples.sum(axis=1))
+
+    return of
+
+
 def percentile(percent: float) -> Statistic:
     """The percentile over all values of all items; NaN marks a value that is missing."""
 

@@ -5,13 +5,14 @@ it says what to ask (`ask`), somebody else asks, and it scores the outcome (`sco
 A metric then says how the values of all items become one number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.ranking import Passage
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
+from touchstone_evaluation.core.statistics import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +37,20 @@ class Ratio:
 
     of: str
     per: str
+    is_exponent: bool = False
+    """Whether e to the power of it is told, as perplexity is of a cross entropy in nats."""
 
 
-Aggregate: TypeAlias = Mean | Percentile | Ratio
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """A function of the sums of several values, as BLEU is of the n-grams of a whole corpus."""
+
+    of: tuple[str, ...]
+    combine: Callable[[Floats], Floats]
+    """From resamples x values, summed over items, to one number a resample."""
+
+
+Aggregate: TypeAlias = Mean | Percentile | Ratio | Corpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +100,25 @@ class Query:
     top_k: int
 
 
-Ask: TypeAlias = Prompt | Query
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """Asks a model how probable continuations of a prompt are; the prompt is taken as it is, without a template."""
+
+    prompt: str
+    continuations: tuple[str, ...]
+
+
+Ask: TypeAlias = Prompt | Query | Scoring
+
+
+class Likelihood(NamedTuple):
+    """How probable a continuation is."""
+
+    logprob: float
+    """Natural logarithm, summed over its tokens."""
+    tokens: int
+    is_greedy: bool
+    """Whether each token was the most probable one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +127,8 @@ class Outcome:
 
     text: str = ""
     passages: tuple[Passage, ...] = ()
+    likelihoods: tuple[Likelihood, ...] = ()
+    """Of the continuations, in their order."""
     input_tokens: int = 0
     output_tokens: int = 0
     ttft_millis: float = 0.0
