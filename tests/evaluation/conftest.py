@@ -35,6 +35,7 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.seeds: list[int] = []
+        self.schemas: set[str] = set()
 
     async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
         revision = dict(context.invocation_metadata())["x-touchstone-revision"]
@@ -42,6 +43,7 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         is_new = (revision, question) not in self.asked
         self.asked.append((revision, question))
         self.seeds.append(request.sampling.seed)
+        self.schemas.add(request.json_schema)
         if revision == "down":
             await context.abort(grpc.StatusCode.INTERNAL, "out of order")
         if revision == "busy" and is_new:
@@ -53,7 +55,8 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         is_right = revision != "weak" or number % 5 == 0
         usage = inference.Usage(input_tokens=5, output_tokens=2)
         yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
-        yield inference.GenerateResponse(text=f"answer {number}" if is_right else "no idea")
+        text = f"answer {number}" if is_right else "no idea"
+        yield inference.GenerateResponse(text=json.dumps({"answer": text}) if request.json_schema else text)
         yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
 
     async def Score(self, request: Any, context: Any) -> inference.ScoreResponse:

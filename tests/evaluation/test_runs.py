@@ -103,7 +103,8 @@ async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
 async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
-        "language-modelling", "load", "multiple-choice", "question-answering", "retrieval", "text-overlap",
+        "language-modelling", "load", "multiple-choice", "question-answering", "retrieval", "structured-output",
+        "text-overlap",
     }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)
@@ -209,6 +210,28 @@ async def test_answers_are_compared_with_references_by_overlap(bench: Any) -> No
     assert ended.verdict == pb.VERDICT_FAILED
     assert ended.criteria[1].baseline == 1
     assert values["golden/ter"] > 0
+
+
+async def test_answers_are_held_to_a_schema_and_their_fields_compared(bench: Any, model: Any, tmp_path: Path) -> None:
+    file = tmp_path / "fields.jsonl"
+    gold = [json.dumps({"answer": f"answer {n}"}) for n in range(20)]
+    records = [{"question": f"What is {n}", "answers": [text]} for n, text in enumerate(gold)]
+    file.write_text("\n".join(map(json.dumps, records)))
+    schema = {"type": "object", "required": ["answer"], "properties": {"answer": {"type": "string"}}}
+    spec = bench.spec("weak")
+    spec.suites[0].task = "structured-output"
+    spec.suites[0].parameters.update({"schema": schema, "constrained": True})
+    spec.suites[0].dataset.uri = f"file://{file}"
+    spec.criteria[0].metric = "golden/schema_valid"
+    ended = await bench.run("fields", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert (values["golden/schema_valid"], values["golden/exact"]) == (1, 0.2)
+    assert [json.loads(text) for text in model.schemas] == [schema]
+    spec.suites[0].parameters.update({"schema": {"type": "telepathy"}})
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="no-schema", spec=spec))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_router_that_refuses_for_a_while_is_asked_again(bench: Any, model: Any) -> None:

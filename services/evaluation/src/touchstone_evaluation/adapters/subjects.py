@@ -61,6 +61,7 @@ class GrpcSubjects:
                 temperature=sampling.temperature,
                 seed=sampling.seed,
             ),
+            json_schema=prompt.json_schema,
         )
         pinned = ((context.REVISION_HEADER, subject.revision),)
         began = time.perf_counter()

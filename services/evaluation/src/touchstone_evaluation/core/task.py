@@ -90,6 +90,8 @@ class Prompt:
     question: str
     max_output_tokens: int | None = None
     """None: as the suite's sampling says."""
+    json_schema: str = ""
+    """A JSON Schema that the answer is held to while it is generated; empty: none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
