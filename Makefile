@@ -33,7 +33,7 @@ protos: setup   ## generate protos/gen
 	@protos/generate
 crds: setup     ## generate the CRDs and their reference
 	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates && $(RUN) python -m touchstone_operator.reference docs/kinds.md
-bench: setup    ## benchmarks, each against a peer in the same run
+bench: setup    ## benchmarks, each against a peer in the same run (docs/benchmarks.md has those that need more)
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
 e2e: setup      ## the platform on a real cluster: the one of KUBECONFIG, else one brought up here (root, Debian)
 	@e2e/run

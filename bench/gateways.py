@@ -25,6 +25,11 @@ import httpx
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
 
 LITELLM = "litellm[proxy]"
+LITELLM_ENVIRON = {
+    "LITELLM_LOG": "ERROR",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # nobody is asked for a token: as for the others
+}
 VLLM_ROUTER = "vllm-router"
 TOKENS = 32
 REQUESTS = {1: 60, 16: 480, 64: 960}
@@ -99,7 +104,7 @@ async def _litellm(backend: str) -> AsyncIterator[str]:
         parameters = {"model": "openai/scripted", "api_base": f"{backend}/v1", "api_key": "none"}
         config.write_text(json.dumps({"model_list": [{"model_name": "scripted", "litellm_params": parameters}]}))
         command = _tool(LITELLM, "litellm", "--config", str(config), "--port", str(port), "--host", "127.0.0.1")
-        with _process(command, {"LITELLM_LOG": "ERROR", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}):
+        with _process(command, LITELLM_ENVIRON):
             yield f"http://127.0.0.1:{port}"
 
 
