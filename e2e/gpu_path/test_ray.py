@@ -1,5 +1,6 @@
 """ModelDeployments on Ray and vLLM, reconciled by KubeRay's operator, as pods on the CPU: `make e2e-gpu-path` runs it."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -26,7 +27,7 @@ ARGUMENTS = {"max-num-seqs": "8", "kv-cache-memory-mib": "256", "enforce-eager":
 READY_SECONDS = 1200
 ROLE = {
     "replicas": 1,
-    "resources": {"memory": "5Gi"},
+    "resources": {"memory": "3584Mi"},  # four of them are there at once while a revision takes over
     "podTemplate": {"env": [{"name": "UCX_TLS", "value": "tcp,self"}, {"name": "OMP_NUM_THREADS", "value": "1"}]},
 }
 APART = {
@@ -65,6 +66,9 @@ def deployment(example: Path, name: str, **serving: Any) -> list[dict[str, Any]]
             document["spec"]["engine"] = {"type": "VLLM", "maxModelLen": 2048, "args": ARGUMENTS}
             document["spec"]["serving"] = serving
             document["spec"]["rollout"]["progressDeadlineSeconds"] = READY_SECONDS
+            (gate,) = document["spec"]["rollout"]["gates"]
+            # Four engines share two cores while a revision takes over: how fast they are then says nothing.
+            gate["evalRunTemplate"]["spec"]["criteria"][0]["absolute"]["value"] = "240000"
     return documents
 
 
@@ -114,4 +118,72 @@ async def test_prefill_and_decode_apart_serve_and_prove_it(
     )
     roles = kubernetes.get("modeldeployment", "apart", "-n", "default")["status"]["roles"]
     assert {role["name"]: role["ready"] for role in roles} == {"decode": 1, "prefill": 1}
+
+
+async def test_both_roles_roll_out_under_traffic_and_no_request_meets_two_revisions(
+    kubernetes: Any, example: Path, router: Any
+) -> None:
+    """The deployment of the test before; its prompt changes while a client asks without pause."""
+    first = stable(kubernetes)
+    prompts = yaml.safe_load((example / "prompts.yaml").read_text())
+    prompts["data"]["shorter.yaml"] = prompts["data"]["closed-book.yaml"].replace("a few words", "one word")
+    documents = deployment(example, "apart", **APART)
+    for document in documents:
+        if document["kind"] == "ModelDeployment":
+            document["spec"]["prompt"]["configMapKeyRef"]["key"] = "shorter.yaml"
+    kubernetes.apply(prompts, *documents)
+    answers: list[tuple[str, str]] = []
+    asking = asyncio.create_task(ask_without_pause(router, answers))
+    mixed: set[str] = set()
+    async with asyncio.timeout(READY_SECONDS):
+        while stable(kubernetes) == first or not is_ready(kubernetes, "apart"):
+            mixed |= pods_of_two_revisions(kubernetes)
+            await asyncio.wait((asking,), timeout=5)
+            if asking.done():
+                asking.result()  # a request failed: it is raised here
+        count = len(answers)
+        while len(answers) < count + 3:  # the new one answers too
+            await asyncio.wait((asking,), timeout=1)
+            if asking.done():
+                asking.result()
+    asking.cancel()
+    second = stable(kubernetes)
+    assert not mixed
+    assert {before for before, after in answers if before != after} == set()
+    assert {before for before, _ in answers} == {first, second}
+    print(f"{len(answers)} answers while {second} took over from {first}, none failed, none met both")
     kubernetes.kubectl("delete", "modeldeployment", "apart", "-n", "default")
+
+
+def stable(kubernetes: Any) -> str:
+    return str(kubernetes.get("modeldeployment", "apart", "-n", "default")["status"]["stableRevision"])
+
+
+async def ask_without_pause(router: Any, answers: list[tuple[str, str]]) -> None:
+    """Note the revisions that each answer begins and ends with; a failure ends it, and fails the test."""
+    for number in range(10_000):
+        text = f"Piece {number}: gold, silver, copper and tin lie on the scales. " * 24
+        request = pb.GenerateRequest(
+            model="default/apart",
+            messages=[pb.Message(role=pb.ROLE_USER, content=text)],
+            sampling=pb.Sampling(max_output_tokens=8),
+        )
+        parts = [part async for part in router.Generate(request, timeout=120)]
+        answers.append((parts[0].revision, parts[-1].revision))
+
+
+def pods_of_two_revisions(kubernetes: Any) -> set[str]:
+    """Name the pods whose engine has another revision's manifest than their label says, or another RayService's."""
+    found = set()
+    for pod in kubernetes.get("pods", "-n", "default", "-l", "touchstone.dev/name=apart")["items"]:
+        revision = pod["metadata"]["labels"]["touchstone.dev/revision"]
+        variables = pod["spec"]["containers"][0].get("env", ())
+        manifests = {
+            variable["valueFrom"]["configMapKeyRef"]["name"]
+            for variable in variables
+            if variable["name"] == "TOUCHSTONE_REVISION_MANIFEST"
+        }
+        cluster = pod["metadata"]["labels"].get("ray.io/cluster", revision)
+        if manifests - {revision} or not cluster.startswith(revision):
+            found.add(pod["metadata"]["name"])
+    return found
