@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -19,9 +18,10 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
+import scenery
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
 
 LITELLM = "litellm[proxy]"
@@ -48,7 +48,7 @@ class Measured(NamedTuple):
 async def main() -> None:
     """Measure all gateways and print a row for each."""
     print(f"{'':28}" + "".join(f"{f'{at_once} at once':>40}" for at_once in REQUESTS))
-    with _process([sys.executable, str(BACKEND), str(port := _free_port())]):
+    with _process([sys.executable, str(BACKEND), str(port := scenery.free_port())]):
         backend = f"http://127.0.0.1:{port}"
         await _until_it_answers(backend)
         base: list[Measured] = []
@@ -82,10 +82,10 @@ async def _touchstone(backend: str) -> AsyncIterator[str]:
     bought = Engine(type="External", max_model_len=4096, args={"base-url": f"{backend}/v1", "model": "scripted"})
     model = Model(uri=backend, digest=digest_bytes(backend.encode()), name="scripted")
     manifest = Manifest(namespace="default", deployment="scripted", bundle=Bundle(model=model, engine=bought))
-    grpc, http = _free_port(), _free_port()
+    grpc, http = scenery.free_port(), scenery.free_port()
     with tempfile.TemporaryDirectory() as folder:
         view = Path(folder) / "view.json"
-        view.write_text(json.dumps(_objects(manifest)))
+        view.write_text(json.dumps(scenery.view(manifest)))
         environ = {
             "TOUCHSTONE_LISTEN": f"127.0.0.1:{grpc}",
             "TOUCHSTONE_HTTP_LISTEN": f"127.0.0.1:{http}",
@@ -98,7 +98,7 @@ async def _touchstone(backend: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _litellm(backend: str) -> AsyncIterator[str]:
-    port = _free_port()
+    port = scenery.free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         parameters = {"model": "openai/scripted", "api_base": f"{backend}/v1", "api_key": "none"}
@@ -110,7 +110,7 @@ async def _litellm(backend: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _vllm_router(backend: str) -> AsyncIterator[str]:
-    port, metrics = _free_port(), _free_port()
+    port, metrics = scenery.free_port(), scenery.free_port()
     command = _tool(
         VLLM_ROUTER, "vllm-router", "--worker-urls", backend, "--host", "127.0.0.1", "--port", str(port),
         "--prometheus-port", str(metrics), "--policy", "round_robin",
@@ -185,36 +185,6 @@ def _process(command: list[str], environ: dict[str, str] | None = None) -> Itera
                 process.wait(15)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _objects(manifest: Manifest) -> list[dict[str, Any]]:
-    """The cluster as a file: a deployment and its one revision."""
-    common = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    labels = {
-        "app.kubernetes.io/managed-by": "touchstone",
-        "touchstone.dev/name": "scripted",
-        "touchstone.dev/revision": manifest.name,
-    }
-    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
-    return [
-        {
-            "kind": "ModelDeployment",
-            "metadata": {**common, "name": "scripted", "uid": "1"},
-            "spec": {"model": {"uri": "https://api"}, "engine": {"type": "External"}},
-            "status": {"stableRevision": manifest.name, "revisions": weights},
-        },
-        {
-            "kind": "ConfigMap",
-            "metadata": {**common, "name": manifest.name, "uid": "2", "labels": labels},
-            "data": {"manifest.json": manifest.to_json()},
-        },
-    ]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+import scenery
 from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 from touchstone_runtime.artefacts import Resolver
@@ -30,7 +29,6 @@ STRATEGIES = ("PrefixAware", "LeastLoad", "RoundRobin")
 GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 160, 2, 2
 CONTEXT = 1024
 ARGUMENTS = {"max-num-seqs": "4", "kv-cache-memory-mib": "160", "enforce-eager": "true", "dtype": "float32"}
-START_SECONDS = 240
 
 
 async def main(model: Path, strategies: Sequence[str]) -> None:
@@ -47,11 +45,11 @@ async def main(model: Path, strategies: Sequence[str]) -> None:
 
 
 async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float]]:
-    ports = [_free_port() for _ in range(ENGINES)]
-    door, http = _free_port(), _free_port()
+    ports = [scenery.free_port() for _ in range(ENGINES)]
+    door, http = scenery.free_port(), scenery.free_port()
     with tempfile.TemporaryDirectory() as folder:
         view = Path(folder) / "view.json"
-        view.write_text(json.dumps(_objects(manifest, ports, strategy)))
+        view.write_text(json.dumps(scenery.view(manifest, ports, strategy=strategy)))
         engines = [
             {
                 "TOUCHSTONE_LISTEN": f"127.0.0.1:{port}",
@@ -67,7 +65,7 @@ async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float
             "TOUCHSTONE_AUTH": "None",
         }
         with _processes([("engine", each) for each in engines] + [("router", router)]):
-            await asyncio.gather(*(_serving(f"127.0.0.1:{port}") for port in (*ports, door)))
+            await asyncio.gather(*(scenery.serving(f"127.0.0.1:{port}") for port in (*ports, door)))
             async with grpc.aio.insecure_channel(f"127.0.0.1:{door}") as channel:
                 return await _ask_all(pb_grpc.InferenceServiceStub(channel))
 
@@ -112,65 +110,6 @@ def _processes(wanted: list[tuple[str, dict[str, str]]]) -> Iterator[None]:
             process.terminate()
         for process in started:
             process.wait(timeout=40)
-
-
-async def _serving(address: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(START_SECONDS):
-        stub: Any = health_pb2_grpc.HealthStub(channel)
-        while True:
-            try:
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-            except grpc.aio.AioRpcError:
-                pass
-            await asyncio.sleep(0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _objects(manifest: Manifest, ports: list[int], strategy: str) -> list[dict[str, Any]]:
-    """The cluster as a file: a deployment, its one revision, its engines' pods."""
-    labels = {
-        "app.kubernetes.io/managed-by": "touchstone",
-        "touchstone.dev/name": "chat",
-        "touchstone.dev/revision": manifest.name,
-        "touchstone.dev/role": "engine",
-    }
-    common = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
-    ready = {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    pods = [
-        {
-            "kind": "Pod",
-            "metadata": {**common, "name": f"engine-{place}", "uid": f"p{place}", "labels": labels},
-            "spec": {"containers": [{"name": "engine", "ports": [{"name": "grpc", "containerPort": port}]}]},
-            "status": ready,
-        }
-        for place, port in enumerate(ports)
-    ]
-    return [
-        {
-            "kind": "ModelDeployment",
-            "metadata": {**common, "name": "chat", "uid": "1"},
-            "spec": {
-                "model": {"uri": "file:///none"},
-                "engine": {"type": "VLLM"},
-                "serving": {"mode": "Aggregated", "aggregated": {}, "routing": {"strategy": strategy}},
-            },
-            "status": {"stableRevision": manifest.name, "revisions": weights},
-        },
-        {
-            "kind": "ConfigMap",
-            "metadata": {**common, "name": manifest.name, "uid": "2", "labels": labels},
-            "data": {"manifest.json": manifest.to_json()},
-        },
-        *pods,
-    ]
 
 
 if __name__ == "__main__":

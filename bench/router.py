@@ -7,7 +7,6 @@ Run by `make bench`. Real processes on loopback; times are of this machine, the 
 import asyncio
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+import scenery
 from touchstone.engine.v1 import engine_service_pb2 as engine
 from touchstone.engine.v1 import engine_service_pb2_grpc as engine_grpc
 from touchstone.inference.v1 import inference_service_pb2 as inference
@@ -43,17 +42,17 @@ async def main() -> int:
     bundle = Bundle(model=model, engine=Engine(type="Scripted", max_model_len=512, args=ARGUMENTS))
     manifest = Manifest(namespace="default", deployment="chat", bundle=bundle)
     with tempfile.TemporaryDirectory() as folder:
-        ports = [_free_port() for _ in range(3)]
+        ports = [scenery.free_port() for _ in range(3)]
         direct, door, http = (f"127.0.0.1:{port}" for port in ports)
         view = Path(folder) / "view.json"
-        view.write_text(json.dumps(_objects(manifest, ports[0])))
+        view.write_text(json.dumps(scenery.view(manifest, ports[:1])))
         environ = {"TOUCHSTONE_LISTEN": direct, "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
         routing = {"TOUCHSTONE_LISTEN": door, "TOUCHSTONE_HTTP_LISTEN": http, "TOUCHSTONE_STATIC_VIEW": str(view)}
         routing["TOUCHSTONE_AUTH"] = "None"
         processes = [_start("touchstone_inference.engine", environ), _start("touchstone_inference.router", routing)]
         try:
             async with grpc.aio.insecure_channel(direct) as near, grpc.aio.insecure_channel(door) as far:
-                await asyncio.gather(_serving(near), _serving(far))
+                await asyncio.gather(scenery.serving(direct), scenery.serving(door))
                 _print(await _compare(near, far))
         finally:
             for process in processes:
@@ -134,57 +133,6 @@ def _quantiles(values: list[float]) -> tuple[float, float]:
 def _start(module: str, environ: dict[str, str]) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", module]
     return subprocess.Popen(command, env={**os.environ, **environ}, stderr=subprocess.DEVNULL)
-
-
-async def _serving(channel: grpc.aio.Channel) -> None:
-    stub: Any = health_pb2_grpc.HealthStub(channel)
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-            except grpc.aio.AioRpcError:
-                pass
-            await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _objects(manifest: Manifest, port: int) -> list[dict[str, Any]]:
-    """The cluster as a file: a deployment, its one revision, its engine's pod."""
-    labels = {
-        "app.kubernetes.io/managed-by": "touchstone",
-        "touchstone.dev/name": "chat",
-        "touchstone.dev/revision": manifest.name,
-        "touchstone.dev/role": "engine",
-    }
-    common = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
-    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
-    ready = {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
-    return [
-        {
-            "kind": "ModelDeployment",
-            "metadata": {**common, "name": "chat", "uid": "1"},
-            "spec": {"model": {"uri": "file:///none"}, "engine": {"type": "Scripted"}},
-            "status": {"stableRevision": manifest.name, "revisions": weights},
-        },
-        {
-            "kind": "ConfigMap",
-            "metadata": {**common, "name": manifest.name, "uid": "2", "labels": labels},
-            "data": {"manifest.json": manifest.to_json()},
-        },
-        {
-            "kind": "Pod",
-            "metadata": {**common, "name": "engine-0", "uid": "3", "labels": labels},
-            "spec": {"containers": [{"name": "engine", "ports": [{"name": "grpc", "containerPort": port}]}]},
-            "status": ready,
-        },
-    ]
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import scenery
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference.engine.adapters import vllm_options
@@ -148,7 +148,7 @@ async def engine(model: Path) -> AsyncIterator[Any]:
             engine=Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS),
         ),
     )
-    port = free_port()
+    port = scenery.free_port()
     environ = {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
     command = [sys.executable, "-m", "touchstone_inference.engine"]
     async with running(command, environ), channels.connect(f"127.0.0.1:{port}", retry=False) as channel:
@@ -160,7 +160,7 @@ async def serve(model: Path) -> AsyncIterator[Ask]:
     """VLLM's own HTTP server, streamed as server-sent events."""
     import httpx  # noqa: PLC0415 - comes with vLLM
 
-    port = free_port()
+    port = scenery.free_port()
     command = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--port", str(port),
         "--served-model-name", "bench", "--max-model-len", str(CONTEXT), "--max-num-seqs", str(SLOTS),
@@ -221,14 +221,6 @@ async def until_it_answers(ask: Ask) -> None:
             if time.monotonic() > deadline:
                 raise
             await asyncio.sleep(1)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 PATHS = {"bare AsyncLLM": bare, "engine, gRPC": ours, "vllm serve, HTTP": serve}

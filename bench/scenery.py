@@ -1,0 +1,74 @@
+"""What the benchmarks stand on: free ports, a cluster that is a file, and waiting until a process serves."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from touchstone_runtime.revisions import Manifest
+
+START_SECONDS = 240
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def serving(address: str) -> None:
+    """Wait until a process is healthy."""
+    async with grpc.aio.insecure_channel(address) as channel, asyncio.timeout(START_SECONDS):
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        while True:
+            try:
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True)
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+            except grpc.aio.AioRpcError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+def view(manifest: Manifest, ports: Sequence[int] = (), *, strategy: str = "PrefixAware") -> list[dict[str, Any]]:
+    """The cluster as a file for the router: a deployment, its one revision, its engines' pods on this machine."""
+    name = manifest.deployment
+    labels = {
+        "app.kubernetes.io/managed-by": "touchstone",
+        "touchstone.dev/name": name,
+        "touchstone.dev/revision": manifest.name,
+        "touchstone.dev/role": "engine",
+    }
+    common = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
+    ready = {"podIP": "127.0.0.1", "phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    pods = [
+        {
+            "kind": "Pod",
+            "metadata": {**common, "name": f"engine-{place}", "uid": f"pod-{place}", "labels": labels},
+            "spec": {"containers": [{"name": "engine", "ports": [{"name": "grpc", "containerPort": port}]}]},
+            "status": ready,
+        }
+        for place, port in enumerate(ports)
+    ]
+    return [
+        {
+            "kind": "ModelDeployment",
+            "metadata": {**common, "name": name, "uid": "deployment"},
+            "spec": {
+                "model": {"uri": manifest.bundle.model.uri},
+                "engine": {"type": manifest.bundle.engine.type},
+                "serving": {"mode": "Aggregated", "aggregated": {}, "routing": {"strategy": strategy}},
+            },
+            "status": {"stableRevision": manifest.name, "revisions": weights},
+        },
+        {
+            "kind": "ConfigMap",
+            "metadata": {**common, "name": manifest.name, "uid": "revision", "labels": labels},
+            "data": {"manifest.json": manifest.to_json()},
+        },
+        *pods,
+    ]
