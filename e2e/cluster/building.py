@@ -55,14 +55,17 @@ def kuberay() -> tuple[Path, Path]:
     go = _go()
     module = SOURCES / "kuberay"
     sums = hashlib.sha256((module / "go.sum").read_bytes()).hexdigest()[:16]
-    program = places.CACHE / f"kuberay-{sums}" / "kuberay"
-    if not program.exists():
-        program.parent.mkdir(parents=True, exist_ok=True)
+    folder = places.CACHE / f"kuberay-{sums}"
+    program, definitions = folder / "kuberay", folder / "definitions"
+    if not program.exists() or not definitions.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         with step("Building KubeRay (once: about 2 minutes)"):
             _build(go, "kuberay", KUBERAY, program)
-    listed = [str(go), "list", "-m", "-f", "{{.Dir}}", KUBERAY]
-    told = subprocess.run(listed, cwd=module, capture_output=True, text=True, check=True)
-    return program, Path(told.stdout.strip()) / "config/crd/bases"
+        # Copied: Go's own cache may be emptied at any time.
+        listed = [str(go), "list", "-m", "-f", "{{.Dir}}", KUBERAY]
+        told = subprocess.run(listed, cwd=module, capture_output=True, text=True, check=True)
+        shutil.copytree(Path(told.stdout.strip()) / "config/crd/bases", definitions, dirs_exist_ok=True)
+    return program, definitions
 
 
 def _build(go: Path, module: str, package: str, target: Path, stamps: str = "") -> None:
