@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from touchstone_runtime import channels, testing
 from touchstone_runtime.revisions import digest_bytes
 from touchstone_runtime.server import Servicer
 
-DIGESTS = {name: digest_bytes(name.encode()) for name in ("good", "weak", "down", "slow", "busy", "index")}
+REVISIONS = ("good", "weak", "down", "slow", "busy", "index", "judge", "partial")
+DIGESTS = {name: digest_bytes(name.encode()) for name in REVISIONS}
 ITEMS = 40
 
 
@@ -30,6 +32,7 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
     """Answers questions about numbers.
 
     `good` and `slow` answer all right, `weak` every fifth, `down` none at all; `busy` refuses every question once.
+    `judge` prefers what is no "no idea"; `partial` prefers what stands first.
     """
 
     def __init__(self) -> None:
@@ -56,8 +59,23 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         usage = inference.Usage(input_tokens=5, output_tokens=2)
         yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
         text = f"answer {number}" if is_right else "no idea"
-        yield inference.GenerateResponse(text=json.dumps({"answer": text}) if request.json_schema else text)
+        if revision in ("judge", "partial"):
+            text = self._judged(question, is_partial=revision == "partial")
+        elif request.json_schema:
+            text = json.dumps({"answer": text})
+        yield inference.GenerateResponse(text=text)
         yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
+
+    @staticmethod
+    def _judged(question: str, *, is_partial: bool) -> str:
+        answers = re.findall(r"<((?:first-|second-)?answer-\w+)>\n(.*?)\n</\1>", question, re.DOTALL)
+        good = ["no idea" not in text for _, text in answers]
+        if len(good) == 1:
+            return json.dumps({"reason": "seen", "score": 1 if is_partial or good[0] else 0})
+        if is_partial:
+            return json.dumps({"reason": "seen", "better": "first"})
+        better = "tie" if good[0] == good[1] else "first" if good[0] else "second"
+        return json.dumps({"reason": "seen", "better": better})
 
     async def Score(self, request: Any, context: Any) -> inference.ScoreResponse:
         """`good` finds continuations with an even number probable, any other revision those with an odd one."""

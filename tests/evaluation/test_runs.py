@@ -103,8 +103,8 @@ async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
 async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
-        "language-modelling", "load", "multiple-choice", "question-answering", "retrieval", "structured-output",
-        "text-overlap",
+        "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
+        "question-answering", "retrieval", "short-answer", "structured-output", "text-overlap",
     }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)

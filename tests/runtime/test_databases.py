@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -70,3 +71,24 @@ def test_a_client_that_is_gone_does_not_hold_locks_for_ever(engine: sa.Engine) -
     with engine.connect() as connection:
         timeout = connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
     assert timeout == "1min"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_column_of_a_newer_version_is_added_and_rows_of_the_older_one_stay(
+    kind: str, postgresql_url: str, tmp_path: Path
+) -> None:
+    engine = databases.connect(postgresql_url if kind == "postgresql" else f"sqlite:///{tmp_path}/older.sqlite")
+    databases.create_tables(engine, METADATA)
+    newer = sa.MetaData()
+    table = sa.Table(
+        "things", newer, sa.Column("name", sa.String(8), primary_key=True),
+        sa.Column("count", sa.Integer, nullable=False, server_default="7"), sa.Column("note", sa.Text),
+    )  # fmt: skip
+    with engine.begin() as connection:
+        connection.execute(sa.insert(TABLE).values(name="old"))
+    for _ in range(2):
+        databases.create_tables(engine, newer)
+    with engine.begin() as connection:
+        assert connection.execute(sa.select(table)).all() == [("old", 7, None)]
+        connection.execute(sa.insert(TABLE).values(name="older"))
+    engine.dispose()

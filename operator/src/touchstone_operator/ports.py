@@ -53,14 +53,23 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Subjects:
+    """Who takes part in a run: what is measured, what it is compared with, who judges."""
+
+    subject: Measured
+    baseline: Measured | None = None
+    judges: Mapping[str, Measured] = field(default_factory=dict)
+    """By `SUITE/JUDGE`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """An evaluation to start."""
 
     dispatch_id: str
     namespace: str
     spec: EvalRunSpec
-    subject: Measured
-    baseline: Measured | None
+    subjects: Subjects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

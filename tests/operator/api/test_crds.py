@@ -94,7 +94,7 @@ def test_texts_that_look_like_numbers_are_texts_in_every_yaml() -> None:
     assert "- v1" in written
 
 
-DIGESTS = {1: "4a7e16cf8a501cc3de02a3d92a5dfb520002d52fc484d4044e0f57640f854dff"}
+DIGESTS = {1: "55aaf5e95ad3681a5eea8814dfd429258ce366bb6184cb160d591c0886e059c1"}
 """The digest of the definitions of each version."""
 
 

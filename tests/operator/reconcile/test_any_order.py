@@ -56,7 +56,7 @@ def test_traffic_follows_evidence_in_any_order(world: Any, apply: Any, events: l
     fresh.cluster.objects["ConfigMap", "default", "prompts"] = world.cluster.objects["ConfigMap", "default", "prompts"]
 
     def verdict(run: Any) -> str:
-        manifest = fresh.cluster.objects["ConfigMap", "default", run.subject.name]["data"]["manifest.json"]
+        manifest = fresh.cluster.objects["ConfigMap", "default", run.subjects.subject.name]["data"]["manifest.json"]
         return "Failed" if "poem" in manifest else "Passed"
 
     fresh.evaluation.verdict = verdict

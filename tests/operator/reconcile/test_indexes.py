@@ -59,7 +59,7 @@ async def test_a_built_revision_becomes_active_after_its_gate(world: Any, apply:
     assert world.index_condition("Promoted")[0] == "True"
     assert "candidateRevision" not in status
     (request,) = world.evaluation.requests.values()
-    assert request.subject.name == revision["name"]
+    assert request.subjects.subject.name == revision["name"]
 
 
 @pytest.mark.parametrize(("verdict", "reason"), [("Failed", "EvalGateFailed"), ("Error", "EvalGateError")])
@@ -307,7 +307,7 @@ EVENTS = st.lists(
 
 async def tell(world: Any, events: list[tuple[str, Any]]) -> None:
     def verdict(request: Any) -> str:
-        return "Failed" if request.subject.name.endswith("300100") else "Passed"
+        return "Failed" if request.subjects.subject.name.endswith("300100") else "Passed"
 
     world.evaluation.verdict = verdict
     world.cluster.put_spec(objects.RAG_INDEX, "kb", spec(schedule="0 * * * *"))
@@ -329,7 +329,7 @@ async def tell(world: Any, events: list[tuple[str, Any]]) -> None:
     world.retrieval.is_away, world.cluster.kill_after = False, None
     for _ in range(120):
         await world.round()
-    passed = {run.subject.name for run in world.evaluation.requests.values() if verdict(run) == "Passed"}
+    passed = {run.subjects.subject.name for run in world.evaluation.requests.values() if verdict(run) == "Passed"}
     assert set(world.retrieval.activations) <= passed, "a revision became active without evidence"
     active = world.index_status().get("activeRevision")
     assert world.retrieval.stored.get(INDEX) is None or world.retrieval.stored[INDEX].active_revision == (active or "")

@@ -14,7 +14,7 @@ def verdicts(world: Any, **by_digest_of: str) -> None:
 
     def verdict(request: RunRequest) -> str:
         maps = world.cluster.objects
-        manifest = maps["ConfigMap", "default", request.subject.name]["data"]["manifest.json"]
+        manifest = maps["ConfigMap", "default", request.subjects.subject.name]["data"]["manifest.json"]
         return next((v for prompt, v in by_digest_of.items() if prompt in manifest), "Passed")
 
     world.evaluation.verdict = verdict
@@ -28,7 +28,7 @@ async def test_the_first_revision_serves_after_its_gate(world: Any, apply: Calla
     assert world.condition("Promoted")[0] == "True"
     assert {r["name"]: r["weightPercent"] for r in status["revisions"]} == {status["stableRevision"]: 100}
     (request,) = world.evaluation.requests.values()
-    assert request.baseline is None
+    assert request.subjects.baseline is None
     assert [c.name for c in request.spec.criteria] == ["floor"], "there is nothing to compare with"
 
 

@@ -1,5 +1,6 @@
 """The evaluation service over gRPC."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -59,17 +60,38 @@ def run_spec(request: RunRequest) -> pb.RunSpec:
         return pb.Subject(type=_TYPES[spec.subject.type], name=name, revision=measured.name, digest=measured.digest)
 
     return pb.RunSpec(
-        subject=subject(request.subject),
-        baseline=subject(request.baseline) if request.baseline else None,
-        suites=[suite(one) for one in spec.suites],
+        subject=subject(request.subjects.subject),
+        baseline=subject(request.subjects.baseline) if request.subjects.baseline else None,
+        suites=[suite(one, judges(request, one)) for one in spec.suites],
         criteria=[criterion(one) for one in spec.criteria],
         execution=execution(spec),
     )
 
 
-def suite(spec: Suite) -> pb.Suite:
+def judges(request: RunRequest, spec: Suite) -> list[pb.Judge]:
+    """Write who judges in a suite, by the revisions that were found when the run began."""
+    found = [(judge, request.subjects.judges[f"{spec.name}/{judge.name}"]) for judge in spec.judges or ()]
+    return [
+        pb.Judge(
+            name=judge.name,
+            subject=pb.Subject(
+                type=pb.SUBJECT_TYPE_MODEL_DEPLOYMENT,
+                name=f"{request.namespace}/{judge.model_deployment_ref.name}",
+                revision=revision.name,
+                digest=revision.digest,
+            ),
+        )
+        for judge, revision in found
+    ]
+
+
+def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
     """Write a suite; a load's shape is parameters of its task."""
-    message = pb.Suite(name=spec.name, task=spec.task, weight=float(spec.weight))
+    message = pb.Suite(name=spec.name, task=spec.task, weight=float(spec.weight), judges=judged_by)
+    if spec.calibration:
+        message.calibration.suite = spec.calibration.suite
+        message.calibration.metric = spec.calibration.metric
+        message.calibration.at_least = float(spec.calibration.at_least)
     if spec.dataset:
         message.dataset.CopyFrom(dataset(spec.dataset))
     if spec.sampling:
@@ -156,6 +178,7 @@ def report(run: pb.Run) -> RunReport:
         results["usage"] = {
             "inputTokens": run.usage.input_tokens,
             "outputTokens": run.usage.output_tokens,
+            "judgeTokens": run.usage.judge_tokens,
             "wallSeconds": round(run.usage.wall_seconds),
         }
     if run.HasField("start_time"):

@@ -21,19 +21,10 @@ from touchstone_operator.api.common import (
     rules,
     text,
 )
-from touchstone_operator.api.evaluations import EVALUATION_RULES, Evaluation, Reuse
+from touchstone_operator.api.evaluations import EVALUATION_RULES, Evaluation, Reuse, RevisionReference
 
 IMMUTABLE = ("subject", "suites", "criteria")
 IMMUTABLE_OPTIONAL = ("baseline", "execution", "outputs")
-
-
-class RevisionReference(ApiModel):
-    """A revision of a ModelDeployment or a RagIndex."""
-
-    name: ObjectName
-    """name of the object in the same namespace."""
-    revision: RevisionName | None = None
-    """revision is the revision's name. Unset: the one that serves when the run starts."""
 
 
 class Subject(ApiModel):
@@ -158,6 +149,8 @@ class RunUsage(ApiModel):
     """inputTokens is the number of prompt tokens."""
     output_tokens: Annotated[int, Field(ge=0)] = 0
     """outputTokens is the number of generated tokens."""
+    judge_tokens: Annotated[int, Field(ge=0)] = 0
+    """judgeTokens is the number of tokens that judges were sent and wrote."""
     wall_seconds: Annotated[int, Field(ge=0)] = 0
     """wallSeconds is from the first item to the verdict."""
 
@@ -171,6 +164,17 @@ class Artifact(ApiModel):
     """uri is where it lies."""
     digest: DigestString | None = None
     """digest of its content."""
+
+
+class JudgeStatus(ApiModel):
+    """The revision that judges."""
+
+    name: Annotated[str, text(127)]
+    """name is `SUITE/JUDGE`."""
+    revision: RevisionName
+    """revision that judges in this run."""
+    digest: DigestString
+    """digest of it: the verdict is bound to it."""
 
 
 class EvalRunStatus(ApiModel):
@@ -190,6 +194,8 @@ class EvalRunStatus(ApiModel):
     """baselineRevision is the revision it is compared with."""
     baseline_digest: DigestString | None = None
     """baselineDigest is its digest."""
+    judges: Annotated[tuple[JudgeStatus, ...], keyed(80)] | None = None
+    """judges are the revisions that judge."""
     suite_digest: DigestString | None = None
     """suiteDigest is of datasets, tasks, sampling and criteria."""
     verdict: Literal["Passed", "Failed", "Inconclusive", "Error"] | None = None

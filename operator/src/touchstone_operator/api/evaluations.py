@@ -8,10 +8,11 @@ from touchstone_operator.api.common import (
     ApiModel,
     Decimal,
     DigestString,
-    KeyReference,
     Name,
+    ObjectName,
     ObjectReference,
     OpenObject,
+    RevisionName,
     Seconds,
     Uri,
     keyed,
@@ -76,13 +77,34 @@ class EvalSampling(ApiModel):
     )
 
 
-class Judge(ApiModel):
-    """The model that judges answers."""
+class RevisionReference(ApiModel):
+    """A revision of a ModelDeployment or a RagIndex."""
 
-    model_deployment_ref: ObjectReference
+    name: ObjectName
+    """name of the object in the same namespace."""
+    revision: RevisionName | None = None
+    """revision is the revision's name. Unset: the one that serves when the run starts."""
+
+
+class Judge(ApiModel):
+    """A model that judges answers."""
+
+    name: Name
+    """name is unique in the suite."""
+    model_deployment_ref: RevisionReference
     """modelDeploymentRef names the judging ModelDeployment."""
-    prompt_config_map_key_ref: KeyReference | None = None
-    """promptConfigMapKeyRef names the rubric. Unset: the task's own."""
+
+
+class Calibration(ApiModel):
+    """How well the judges of a suite must be known to judge, for what they say to count."""
+
+    suite: Name
+    """suite is the one that measures it, as of the task judge-agreement with the same judges."""
+    metric: Annotated[str, text(63, pattern=r"^[a-z0-9_@.]+$")] = "kappa"
+    """metric of that suite."""
+    at_least: Decimal
+    """atLeast is the least value, at the lower end of its interval: below it, criteria on this suite's metrics are
+    Inconclusive."""
 
 
 class LoadShape(ApiModel):
@@ -124,8 +146,10 @@ class Suite(ApiModel):
     """dataset is where the items come from. Unset only for a task that makes its own."""
     sampling: EvalSampling | None = None
     """sampling is how answers are generated. Unset: greedy, 64 tokens."""
-    judge: Judge | None = None
-    """judge is the judging model. Unset: the task needs none."""
+    judges: Annotated[tuple[Judge, ...], keyed(5)] | None = None
+    """judges are the models that judge answers, for tasks that have judges."""
+    calibration: Calibration | None = None
+    """calibration says how well the judges must be known to judge. Unset: they are taken at their word."""
     load: LoadShape | None = None
     """load is the load of a `load` suite."""
     parameters: OpenObject | None = None
@@ -138,6 +162,10 @@ class Suite(ApiModel):
             ("(self.task == 'load') == has(self.load)", "set load for the task 'load', and only for it"),
             ("self.task == 'load' || has(self.dataset)", "set dataset: this task does not make its own items"),
             ("double(self.weight) >= 0.0", "weight must be 0 or more"),
+            (
+                "!has(self.calibration) || (has(self.judges) && self.calibration.suite != self.name)",
+                "calibration is of judges, by another suite: set judges, and name that suite",
+            ),
         )
     )
 
@@ -248,6 +276,10 @@ EVALUATION_RULES = (
     (
         "self.criteria.exists(c, c.required)",
         "at least one criterion must be required: without one the run decides nothing",
+    ),
+    (
+        "self.suites.all(s, !has(s.calibration) || self.suites.exists(t, t.name == s.calibration.suite))",
+        "calibration.suite must name a suite of the run",
     ),
     (
         "self.criteria.all(c, self.suites.exists(s, c.metric.startsWith(s.name + '/')))",

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus
+from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus, JudgeStatus
 from touchstone_operator.objects import Happening
 from touchstone_operator.plan import conditions, times
 from touchstone_operator.plan.conditions import Observation
-from touchstone_operator.ports import Measured, RunReport
+from touchstone_operator.ports import RunReport, Subjects
 
 TYPES = ("Succeeded", "Passed", "Suspended")
 DEADLINE_GRACE = timedelta(seconds=60)
@@ -60,23 +60,20 @@ def waiting(run: EvalRun, reason: str, message: str, now: datetime, *, poll: tim
     return RunPlan(status=_status(run, run.status, _active(reason, message), now), requeue_at=now + poll)
 
 
-def dispatched(run: EvalRun, subject: Measured, baseline: Measured | None, now: datetime) -> RunPlan:
+def dispatched(run: EvalRun, found: Subjects, now: datetime) -> RunPlan:
     """Plan the first attempt: it is on record before it is started."""
     status = run.status.model_copy(
         update={
             "dispatch_id": dispatch_id(run, 1),
             "attempts": 1,
-            "subject_revision": subject.name,
-            "subject_digest": subject.digest,
-            "baseline_revision": baseline.name if baseline else None,
-            "baseline_digest": baseline.digest if baseline else None,
+            **_measured(found),
         }
     )
     observed = _active("Starting", "The run is handed to the evaluation service.")
     return RunPlan(status=_status(run, status, observed, now), requeue_at=now)
 
 
-def reused(run: EvalRun, earlier: EvalRun, subject: Measured, baseline: Measured | None, now: datetime) -> RunPlan:
+def reused(run: EvalRun, earlier: EvalRun, found: Subjects, now: datetime) -> RunPlan:
     """Plan a run for which an earlier verdict on identical digests stands in."""
     copied = {
         name: getattr(earlier.status, name)
@@ -85,10 +82,7 @@ def reused(run: EvalRun, earlier: EvalRun, subject: Measured, baseline: Measured
     status = run.status.model_copy(
         update={
             **copied,
-            "subject_revision": subject.name,
-            "subject_digest": subject.digest,
-            "baseline_revision": baseline.name if baseline else None,
-            "baseline_digest": baseline.digest if baseline else None,
+            **_measured(found),
             "completion_time": earlier.status.completion_time,
             "reused_from": earlier.metadata.name,
         }
@@ -132,6 +126,19 @@ def expires_at(run: EvalRun) -> datetime | None:
     if seconds is None:
         return None
     return times.read(completed or run.metadata.creation_timestamp) + timedelta(seconds=seconds)
+
+
+def _measured(found: Subjects) -> dict[str, object]:
+    """Say in the status which revisions take part."""
+    baseline = found.baseline
+    judges = tuple(JudgeStatus(name=name, revision=one.name, digest=one.digest) for name, one in found.judges.items())
+    return {
+        "subject_revision": found.subject.name,
+        "subject_digest": found.subject.digest,
+        "baseline_revision": baseline.name if baseline else None,
+        "baseline_digest": baseline.digest if baseline else None,
+        "judges": judges or None,
+    }
 
 
 def _completed(run: EvalRun, status: EvalRunStatus, verdict: str, now: datetime) -> RunPlan:

@@ -134,6 +134,7 @@ def _finished(
         run
         for run in found
         if run not in own
+        and not reuse.has_judges(run.spec)  # the new EvalRun knows who judges now, and looks for itself
         and reuse.verdict_of(run) != reuse.ERROR
         and reuse.is_fresh(run, max_age_seconds=gate.max_age_seconds, now=now)
     ]

@@ -4,9 +4,10 @@ A verdict is bound to digests: of the subject, of the baseline, and of suites an
 was measured, so it never stands in for anything.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from touchstone_runtime import revisions
 from touchstone_runtime.revisions import Digest
@@ -26,11 +27,15 @@ class VerdictKey:
     subject: Digest
     baseline: Digest | None
     template: Digest
+    judges: Mapping[str, Digest] = field(default_factory=dict)
+    """By `SUITE/JUDGE`."""
 
     @property
     def label(self) -> str:
         """The key as a label's value."""
-        document = {"subject": self.subject, "baseline": self.baseline, "template": self.template}
+        document: dict[str, Any] = {"subject": self.subject, "baseline": self.baseline, "template": self.template}
+        if self.judges:
+            document["judges"] = dict(self.judges)
         return revisions.digest_json(document).removeprefix("sha256:")[:63]
 
 
@@ -38,6 +43,11 @@ def has_pinned_datasets(evaluation: Evaluation) -> bool:
     """Tell whether every dataset says its digest: only then is a verdict bound to what was measured on."""
     datasets = [suite.dataset for suite in evaluation.suites if suite.dataset]
     return all(dataset.digest or "#sha256=" in dataset.uri for dataset in datasets)
+
+
+def has_judges(evaluation: Evaluation) -> bool:
+    """Tell whether models judge: which revisions they are is known when a run starts."""
+    return any(suite.judges for suite in evaluation.suites)
 
 
 def template_digest(evaluation: Evaluation) -> Digest:
@@ -72,6 +82,7 @@ def matching(runs: Iterable[EvalRun], key: VerdictKey) -> list[EvalRun]:
         and run.status.subject_digest == key.subject
         and run.status.baseline_digest == key.baseline
         and _template_of(run) == key.template
+        and {judge.name: judge.digest for judge in run.status.judges or ()} == dict(key.judges)
     ]
     return sorted(found, key=lambda run: (finished_at(run), run.metadata.name), reverse=True)
 

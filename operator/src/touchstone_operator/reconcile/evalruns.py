@@ -10,15 +10,15 @@ from datetime import timedelta
 from touchstone_runtime.revisions import Digest
 
 from touchstone_operator import errors, objects
-from touchstone_operator.api.evalrun import EvalRun
+from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus
 from touchstone_operator.objects import Key
 from touchstone_operator.plan import conditions, evalrun, reuse, times
 from touchstone_operator.plan.evalrun import Command, RunPlan
-from touchstone_operator.ports import Measured, Outside, RunReport, RunRequest
+from touchstone_operator.ports import Measured, Outside, RunReport, RunRequest, Subjects
 from touchstone_operator.reconcile import subjects
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
-from touchstone_operator.reconcile.subjects import Missing, Subjects
+from touchstone_operator.reconcile.subjects import Missing
 
 WAIT = timedelta(seconds=5)
 """How often a run that cannot go on is looked at."""
@@ -78,10 +78,10 @@ class EvalRuns:
         key = _verdict_key(run, found)
         earlier = await self._earlier(run, key) if key else None
         if earlier:
-            return evalrun.reused(run, earlier, found.subject, found.baseline, now)
+            return evalrun.reused(run, earlier, found, now)
         labels = {objects.LABEL_VERDICT_KEY: key.label} if key else {}
         await execution.set_finalizer(is_wanted=True, labels=labels)
-        return evalrun.dispatched(run, found.subject, found.baseline, now)
+        return evalrun.dispatched(run, found, now)
 
     async def _report(self, run: EvalRun) -> RunReport:
         """Ask for the run, and start it where it is not known: never started, or lost by its service."""
@@ -94,10 +94,7 @@ class EvalRuns:
                 dispatch_id=dispatch_id,
                 namespace=run.metadata.namespace,
                 spec=run.spec,
-                subject=Measured(name=status.subject_revision or "", digest=Digest(status.subject_digest or "")),
-                baseline=Measured(name=status.baseline_revision, digest=Digest(status.baseline_digest or ""))
-                if status.baseline_revision
-                else None,
+                subjects=_on_record(status),
             )
             return await self.outside.evaluation.start(request)
 
@@ -154,4 +151,15 @@ def _verdict_key(run: EvalRun, found: Subjects) -> reuse.VerdictKey | None:
         subject=found.subject.digest,
         baseline=found.baseline.digest if found.baseline else None,
         template=reuse.template_digest(run.spec),
+        judges={name: judge.digest for name, judge in found.judges.items()},
+    )
+
+
+def _on_record(status: EvalRunStatus) -> Subjects:
+    """Take who takes part from the status: what was decided once holds for every attempt."""
+    baseline = status.baseline_revision
+    return Subjects(
+        subject=Measured(name=status.subject_revision or "", digest=Digest(status.subject_digest or "")),
+        baseline=Measured(name=baseline, digest=Digest(status.baseline_digest or "")) if baseline else None,
+        judges={one.name: Measured(name=one.revision, digest=Digest(one.digest)) for one in status.judges or ()},
     )

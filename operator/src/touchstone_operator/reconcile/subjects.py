@@ -1,14 +1,16 @@
 """Finding the revisions that an EvalRun measures: names resolved to digests, once, when the run starts."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from touchstone_runtime.revisions import MANIFEST_KEY, Digest, Manifest, ManifestInvalid
 
 from touchstone_operator import objects
 from touchstone_operator.api.evalrun import Baseline, EvalRun
+from touchstone_operator.api.evaluations import RevisionReference
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
-from touchstone_operator.ports import Cluster, Measured
+from touchstone_operator.ports import Cluster, Measured, Subjects
 
 
 class Missing(NamedTuple):
@@ -18,18 +20,34 @@ class Missing(NamedTuple):
     message: str
 
 
-class Subjects(NamedTuple):
-    """What is measured and what it is compared with."""
-
-    subject: Measured
-    baseline: Measured | None
-
-
 async def resolve(cluster: Cluster, run: EvalRun) -> Subjects | Missing:
-    """Find subject and baseline of a run. An empty revision means the one that serves now."""
+    """Find subject, baseline and judges of a run. An empty revision means the one that serves now."""
     if run.spec.subject.type == "ModelDeployment":
-        return await _of_model_deployment(cluster, run)
-    return await _of_rag_index(cluster, run)
+        found = await _of_model_deployment(cluster, run)
+    else:
+        found = await _of_rag_index(cluster, run)
+    if isinstance(found, Missing):
+        return found
+    judges: dict[str, Measured] = {}
+    for suite in run.spec.suites:
+        for judge in suite.judges or ():
+            judging = await _judging(cluster, run, judge.model_deployment_ref)
+            if isinstance(judging, Missing):
+                return judging
+            judges[f"{suite.name}/{judge.name}"] = judging
+    return replace(found, judges=judges)
+
+
+async def _judging(cluster: Cluster, run: EvalRun, reference: RevisionReference) -> Measured | Missing:
+    obj = await cluster.get(objects.MODEL_DEPLOYMENT, run.metadata.namespace, reference.name)
+    if obj is None:
+        return Missing("JudgeNotFound", f"ModelDeployment {reference.name}, which is to judge, does not exist.")
+    deployment = ModelDeployment.read(obj)
+    wanted = reference.revision or deployment.status.stable_revision
+    if not wanted:
+        return Missing("JudgeNotFound", f"{reference.name}, which is to judge, has no revision that serves yet.")
+    found = await _revision(cluster, deployment, wanted)
+    return found or Missing("JudgeNotFound", f"{reference.name}, which is to judge, has no revision {wanted}.")
 
 
 async def _of_model_deployment(cluster: Cluster, run: EvalRun) -> Subjects | Missing:
@@ -42,16 +60,16 @@ async def _of_model_deployment(cluster: Cluster, run: EvalRun) -> Subjects | Mis
         return Missing("SubjectNotFound", f"ModelDeployment {reference.name} does not exist.")
     deployment = ModelDeployment.read(obj)
     stable = deployment.status.stable_revision or ""
-    known = {r.name: Measured(name=r.name, digest=Digest(r.digest)) for r in deployment.status.revisions or ()}
     wanted = _wanted(reference.revision or stable, run.spec.baseline, stable)
-    for name in filter(None, wanted):
-        if name not in known:
-            found = await _of_manifest(cluster, deployment, name)
-            known |= {name: found} if found else {}
-    return _choose(wanted, known, reference.name)
+    found = {name: await _revision(cluster, deployment, name) for name in wanted if name}
+    return _choose(wanted, {name: one for name, one in found.items() if one}, reference.name)
 
 
-async def _of_manifest(cluster: Cluster, deployment: ModelDeployment, revision: str) -> Measured | None:
+async def _revision(cluster: Cluster, deployment: ModelDeployment, revision: str) -> Measured | None:
+    """Find a revision in the status or, once it has left that, by its manifest."""
+    for known in deployment.status.revisions or ():
+        if known.name == revision:
+            return Measured(name=known.name, digest=Digest(known.digest))
     obj = await cluster.get(objects.CONFIG_MAP, deployment.metadata.namespace, revision)
     if obj is None or not objects.is_controlled_by(objects.metadata(obj), deployment.metadata):
         return None
@@ -88,4 +106,4 @@ def _choose(wanted: tuple[str, str | None], known: dict[str, Measured], owner: s
     missing = [name for name in (subject, baseline) if name and name not in known]
     if missing:
         return Missing("RevisionNotFound", f"{owner} has no revision {missing[0]}.")
-    return Subjects(known[subject], known[baseline] if baseline else None)
+    return Subjects(subject=known[subject], baseline=known[baseline] if baseline else None)

@@ -42,7 +42,7 @@ class PredictionKey(NamedTuple):
     """Digest of the revision."""
     item: ItemDigest
     how: str
-    """Digest of task, version, parameters and sampling."""
+    """Digest of what was asked and of the sampling."""
     repeat: int
 
 

@@ -8,7 +8,10 @@ import logging
 from typing import Any
 
 import tenacity
-from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, create_engine, event, func, select
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, create_engine, event, func, inspect, select
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import OperationalError
 
 from touchstone_runtime.errors import Unavailable
@@ -63,7 +66,10 @@ def reading(engine: Engine) -> Engine:
 
 
 def create_tables(engine: Engine, metadata: MetaData) -> None:
-    """Create the tables that are not there yet; of several processes that begin at once, one creates them.
+    """Create the tables and columns that are not there yet; of several processes that begin at once, one does it.
+
+    A newer version finds the tables of an older one: a column that came later is added with its server default, so it
+    has to have one or to be nullable. Nothing is ever dropped: the older version may still be running.
 
     A database that is away is waited for.
 
@@ -84,7 +90,17 @@ def _create_tables(engine: Engine, metadata: MetaData) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(CREATION_LOCK)))
+        present = {table: {column["name"] for column in columns} for table, columns in _columns(connection).items()}
         metadata.create_all(connection)
+        operations = Operations(MigrationContext.configure(connection))
+        for table in metadata.sorted_tables:
+            for column in table.columns:
+                if table.name in present and column.name not in present[table.name]:
+                    operations.add_column(table.name, column._copy())
+
+
+def _columns(connection: Connection) -> dict[str, list[ReflectedColumn]]:
+    return {table: columns for (_, table), columns in inspect(connection).get_multi_columns().items()}
 
 
 def _tell(attempt: tenacity.RetryCallState) -> None:

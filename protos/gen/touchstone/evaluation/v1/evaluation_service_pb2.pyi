@@ -292,6 +292,8 @@ class Suite(google.protobuf.message.Message):
     SAMPLING_FIELD_NUMBER: builtins.int
     PARAMETERS_FIELD_NUMBER: builtins.int
     WEIGHT_FIELD_NUMBER: builtins.int
+    JUDGES_FIELD_NUMBER: builtins.int
+    CALIBRATION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the run; metrics are named `SUITE/METRIC`."""
     task: builtins.str
@@ -310,6 +312,14 @@ class Suite(google.protobuf.message.Message):
     def parameters(self) -> google.protobuf.struct_pb2.Struct:
         """parameters are the task's own, by their JSON names."""
 
+    @property
+    def judges(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Judge]:
+        """judges are the models that score answers, for tasks that have judges; at most 5."""
+
+    @property
+    def calibration(self) -> global___Calibration:
+        """calibration says how well the judges must be known to judge. Unset: they are taken at their word."""
+
     def __init__(
         self,
         *,
@@ -319,12 +329,65 @@ class Suite(google.protobuf.message.Message):
         sampling: global___Sampling | None = ...,
         parameters: google.protobuf.struct_pb2.Struct | None = ...,
         weight: builtins.float | None = ...,
+        judges: collections.abc.Iterable[global___Judge] | None = ...,
+        calibration: global___Calibration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_weight", b"_weight", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "dataset", b"dataset", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "task", b"task", "weight", b"weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "task", b"task", "weight", b"weight"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_weight", b"_weight"]) -> typing.Literal["weight"] | None: ...
 
 global___Suite = Suite
+
+@typing.final
+class Calibration(google.protobuf.message.Message):
+    """Calibration makes criteria Inconclusive where the judges are not known to judge well enough."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUITE_FIELD_NUMBER: builtins.int
+    METRIC_FIELD_NUMBER: builtins.int
+    AT_LEAST_FIELD_NUMBER: builtins.int
+    suite: builtins.str
+    """suite is another suite of the run, which measures it. Required."""
+    metric: builtins.str
+    """metric is that suite's metric, higher being better. Required."""
+    at_least: builtins.float
+    """at_least is the least value, at the lower end of its interval."""
+    def __init__(
+        self,
+        *,
+        suite: builtins.str = ...,
+        metric: builtins.str = ...,
+        at_least: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["at_least", b"at_least", "metric", b"metric", "suite", b"suite"]) -> None: ...
+
+global___Calibration = Calibration
+
+@typing.final
+class Judge(google.protobuf.message.Message):
+    """Judge is a model that scores answers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is unique in the suite."""
+    @property
+    def subject(self) -> global___Subject:
+        """subject is the revision that judges. Required."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        subject: global___Subject | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["subject", b"subject"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "subject", b"subject"]) -> None: ...
+
+global___Judge = Judge
 
 @typing.final
 class Dataset(google.protobuf.message.Message):
@@ -789,20 +852,24 @@ class RunUsage(google.protobuf.message.Message):
     INPUT_TOKENS_FIELD_NUMBER: builtins.int
     OUTPUT_TOKENS_FIELD_NUMBER: builtins.int
     WALL_SECONDS_FIELD_NUMBER: builtins.int
+    JUDGE_TOKENS_FIELD_NUMBER: builtins.int
     input_tokens: builtins.int
     """input_tokens is the number of prompt tokens."""
     output_tokens: builtins.int
     """output_tokens is the number of generated tokens."""
     wall_seconds: builtins.float
     """wall_seconds is from the first item to the verdict."""
+    judge_tokens: builtins.int
+    """judge_tokens is the number of tokens that judges were sent and wrote."""
     def __init__(
         self,
         *,
         input_tokens: builtins.int = ...,
         output_tokens: builtins.int = ...,
         wall_seconds: builtins.float = ...,
+        judge_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["input_tokens", b"input_tokens", "output_tokens", b"output_tokens", "wall_seconds", b"wall_seconds"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["input_tokens", b"input_tokens", "judge_tokens", b"judge_tokens", "output_tokens", b"output_tokens", "wall_seconds", b"wall_seconds"]) -> None: ...
 
 global___RunUsage = RunUsage
 

@@ -171,6 +171,7 @@ class RunDatabase:
             run.failed += counts.failed
             run.input_tokens += counts.input_tokens
             run.output_tokens += counts.output_tokens
+            run.judge_tokens += counts.judge_tokens
             run.heartbeat_at = self._naive()
 
     def begin(self, dispatch_id: str) -> None:
@@ -262,6 +263,7 @@ def _run(row: RunRow) -> Run:
             failed=row.failed or 0,
             input_tokens=row.input_tokens or 0,
             output_tokens=row.output_tokens or 0,
+            judge_tokens=row.judge_tokens or 0,
         ),
         suites={name: documents.read(suite, SuitePlan) for name, suite in row.suites.items()},
         suite_digest=row.suite_digest or "",
@@ -290,6 +292,7 @@ def _score_row(dispatch_id: str, score: Score) -> ScoreRow:
         is_reused=score.is_reused,
         input_tokens=score.input_tokens,
         output_tokens=score.output_tokens,
+        judge_tokens=score.judge_tokens,
         latency_millis=score.latency_millis,
         answer=score.answer,
     )
@@ -303,6 +306,7 @@ def _score(row: ScoreRow) -> Score:
         is_reused=row.is_reused,
         input_tokens=row.input_tokens,
         output_tokens=row.output_tokens,
+        judge_tokens=row.judge_tokens,
         latency_millis=row.latency_millis,
         answer=row.answer,
     )

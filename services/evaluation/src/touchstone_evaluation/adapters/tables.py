@@ -28,6 +28,7 @@ class RunRow(Base):
     failed: Mapped[int] = mapped_column(Integer, default=0)
     input_tokens: Mapped[int] = mapped_column(Integer, default=0)
     output_tokens: Mapped[int] = mapped_column(Integer, default=0)
+    judge_tokens: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
     started_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
@@ -74,6 +75,7 @@ class ScoreRow(Base):
     is_reused: Mapped[bool] = mapped_column(Boolean)
     input_tokens: Mapped[int] = mapped_column(Integer)
     output_tokens: Mapped[int] = mapped_column(Integer)
+    judge_tokens: Mapped[int] = mapped_column(Integer, server_default="0")
     latency_millis: Mapped[float] = mapped_column(Float)
     answer: Mapped[str] = mapped_column(Text)
 

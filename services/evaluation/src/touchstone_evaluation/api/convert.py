@@ -41,6 +41,7 @@ def run(found: Run) -> pb.Run:
         usage=pb.RunUsage(
             input_tokens=progress.input_tokens,
             output_tokens=progress.output_tokens,
+            judge_tokens=progress.judge_tokens,
             wall_seconds=found.wall_seconds,
         ),
         artifacts=[pb.Artifact(name=a.name, uri=a.uri, digest=a.digest) for a in found.artifacts],

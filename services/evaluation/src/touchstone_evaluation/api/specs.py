@@ -1,6 +1,7 @@
 """Specifications of runs: protos to our values and back. Pure."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
@@ -14,11 +15,13 @@ from touchstone_evaluation.core.spec import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     DEFAULT_PARALLELISM,
     Absolute,
+    Calibration,
     Criterion,
     Dataset,
     Execution,
     Goal,
     ItemErrorPolicy,
+    Judge,
     Layout,
     Operator,
     Relative,
@@ -76,6 +79,9 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
     if message.HasField("baseline") and message.baseline.type not in _KINDS:
         yield "spec.baseline.type"
     for index, suite in enumerate(message.suites):
+        for number, judge in enumerate(suite.judges):
+            if judge.subject.type not in _KINDS:
+                yield f"spec.suites[{index}].judges[{number}].subject.type"
         if suite.dataset.format not in _LAYOUTS:
             yield f"spec.suites[{index}].dataset.format"
     if message.execution.on_item_error not in _POLICIES:
@@ -104,6 +110,14 @@ def _suite(message: pb.Suite) -> Suite:
             repeats=message.sampling.repeats or 1,
         ),
         parameters=_whole_numbers(json_format.MessageToDict(message.parameters)),
+        judges=tuple(Judge(name=judge.name, subject=_subject(judge.subject)) for judge in message.judges),
+        calibration=Calibration(
+            suite=message.calibration.suite,
+            metric=message.calibration.metric,
+            at_least=message.calibration.at_least,
+        )
+        if message.HasField("calibration")
+        else None,
         weight=message.weight if message.HasField("weight") else 1.0,
     )
 
@@ -206,6 +220,8 @@ def _suite_message(suite: Suite) -> pb.Suite:
             repeats=sampling.repeats,
         ),
         parameters=parameters if suite.parameters else None,
+        judges=[pb.Judge(name=judge.name, subject=_subject_message(judge.subject)) for judge in suite.judges],
+        calibration=pb.Calibration(**asdict(suite.calibration)) if suite.calibration else None,
         weight=suite.weight,
     )
 

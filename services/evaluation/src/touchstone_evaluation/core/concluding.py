@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 from touchstone_evaluation.core import criteria, measuring
+from touchstone_evaluation.core.criteria import Judgement
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evidence, Interval, MetricValue
 from touchstone_evaluation.core.spec import Criterion, Goal, RunSpec, Side, Verdict
@@ -21,7 +22,7 @@ def conclude(
         metrics: The metrics of each suite's task by suite and metric name.
         stopped: Why the run was stopped before its end, in a sentence: then its verdict is Error. Empty: it was not.
     """
-    results = tuple(_result(criterion, suites, metrics) for criterion in spec.criteria)
+    results = tuple(_result(criterion, spec, suites, metrics) for criterion in spec.criteria)
     verdict = criteria.worst_of(result.verdict for result in results if result.required)
     message = stopped or _overall_fault(spec, suites) or _sentence(verdict, results)
     if stopped or _overall_fault(spec, suites):
@@ -32,8 +33,32 @@ def conclude(
     )
 
 
+def _doubt(
+    criterion: Criterion, spec: RunSpec, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]]
+) -> str:
+    """Say why the judges of a criterion's suite cannot be believed; empty: they can, or nobody asked."""
+    judged = next((suite for suite in spec.suites if suite.name == criterion.suite_name), None)
+    if judged is None or judged.calibration is None:
+        return ""
+    wanted = judged.calibration
+    name = f"{wanted.suite}/{wanted.metric}"
+    metric, suite = metrics.get(wanted.suite, {}).get(wanted.metric), suites.get(wanted.suite)
+    if metric is None or suite is None or not suite.scores:
+        return f"How well the judges judge was not measured: {name} has no value."
+    found = measuring.evidence(Criterion(name="calibration", metric=name), metric, suite)
+    low = found.value_interval.low if found.value_interval else None
+    if found.problem or found.value is None or low is None:
+        return f"How well the judges judge could not be measured: {found.problem or f'{name} has no interval'}."
+    if low >= wanted.at_least:
+        return ""
+    return (
+        f"The judges are not known to judge well enough: {name} is {found.value:.4g}, at least {low:.4g}, and "
+        f"{wanted.at_least:.4g} is asked for."
+    )
+
+
 def _result(
-    criterion: Criterion, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]]
+    criterion: Criterion, spec: RunSpec, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]]
 ) -> CriterionResult:
     suite = suites.get(criterion.suite_name)
     metric = metrics.get(criterion.suite_name, {}).get(criterion.metric_name)
@@ -45,6 +70,8 @@ def _result(
     else:
         found = measuring.evidence(criterion, metric, suite)
     judgement = criteria.judge(criterion, goal, found)
+    if judgement.verdict is not Verdict.ERROR and (doubt := _doubt(criterion, spec, suites, metrics)):
+        judgement = Judgement(verdict=Verdict.INCONCLUSIVE, message=f"{doubt} {judgement.message}")
     return CriterionResult(
         name=criterion.name,
         metric=criterion.metric,

@@ -4,12 +4,19 @@ A number that is missing or not finite makes Error, never Passed. docs/evaluatio
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
+from scipy import special
+
 from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.spec import Absolute, Criterion, Goal, Operator, Relative, Verdict
+
+POWER = 0.8
+"""Probability with which the advised number of items tells."""
+LARGEST_ADVICE = 1000
+"""More than so many times the items there were is no advice."""
 
 _SEVERITY = (Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.FAILED, Verdict.ERROR)
 
@@ -20,6 +27,8 @@ class Judgement:
 
     verdict: Verdict
     message: str
+    advised_samples: int | None = None
+    """About how many items would tell; None where it is told, or where no number would."""
 
 
 def judge(criterion: Criterion, goal: Goal, evidence: Evidence) -> Judgement:
@@ -38,8 +47,16 @@ def judge(criterion: Criterion, goal: Goal, evidence: Evidence) -> Judgement:
         parts.append(_relative(criterion.relative, goal, evidence))
     if not parts:
         return Judgement(verdict=Verdict.ERROR, message="The criterion asks for nothing. Set absolute or relative.")
-    worst = worst_of(part.verdict for part in parts)
-    return Judgement(verdict=worst, message=" ".join(part.message for part in parts))
+    return _together(parts)
+
+
+def _together(parts: Sequence[Judgement]) -> Judgement:
+    """The worst of several; of numbers of items, the largest."""
+    return Judgement(
+        verdict=worst_of(part.verdict for part in parts),
+        message=" ".join(part.message for part in parts),
+        advised_samples=max((part.advised_samples for part in parts if part.advised_samples), default=None),
+    )
 
 
 def worst_of(verdicts: Iterable[Verdict]) -> Verdict:
@@ -51,6 +68,8 @@ def _absolute(absolute: Absolute, evidence: Evidence) -> Judgement:
     """Compare the measured value itself; its interval is reported, not judged."""
     if not _is_finite(evidence.value):
         return Judgement(verdict=Verdict.ERROR, message="The value could not be measured.")
+    if evidence.is_early:
+        return _absolute_early(absolute, evidence)
     holds, sign = {
         Operator.GREATER_OR_EQUAL: (evidence.value >= absolute.value, "≥"),
         Operator.LESS_OR_EQUAL: (evidence.value <= absolute.value, "≤"),
@@ -60,6 +79,22 @@ def _absolute(absolute: Absolute, evidence: Evidence) -> Judgement:
         f"{_number(absolute.value)}."
     )
     return Judgement(verdict=Verdict.PASSED if holds else Verdict.FAILED, message=message)
+
+
+def _absolute_early(absolute: Absolute, evidence: Evidence) -> Judgement:
+    """Tell what all items would come to, where their value's interval leaves no doubt."""
+    interval = evidence.value_interval
+    if interval is None:
+        return Judgement(verdict=Verdict.INCONCLUSIVE, message="What all items would come to is not known yet.")
+    sign = "≥" if absolute.operator is Operator.GREATER_OR_EQUAL else "≤"
+    low, high = interval if sign == "≥" else Interval(-interval.high, -interval.low)
+    wanted = absolute.value if sign == "≥" else -absolute.value
+    told = f"All items would come to {_number(interval.low)} to {_number(interval.high)}"
+    if low >= wanted:
+        return Judgement(verdict=Verdict.PASSED, message=f"{told}, {sign} {_number(absolute.value)}.")
+    if high < wanted:
+        return Judgement(verdict=Verdict.FAILED, message=f"{told}, not {sign} {_number(absolute.value)}.")
+    return Judgement(verdict=Verdict.INCONCLUSIVE, message=f"{told}: {sign} {_number(absolute.value)} or not.")
 
 
 def _relative(relative: Relative, goal: Goal, evidence: Evidence) -> Judgement:
@@ -76,12 +111,51 @@ def _relative(relative: Relative, goal: Goal, evidence: Evidence) -> Judgement:
     parts = []
     if relative.max_regression is not None:
         is_lost = _is_significant(evidence.p_value, relative.confidence) and gain < -relative.max_regression
-        parts.append(_regression(relative.max_regression, gain, bounds, is_lost=is_lost))
+        part = _regression(relative.max_regression, gain, bounds, is_lost=is_lost)
+        parts.append(_advised(part, gain + relative.max_regression, bounds, evidence, relative.confidence))
     if relative.min_improvement is not None:
-        parts.append(_improvement(relative.min_improvement, gain, bounds))
+        part = _improvement(relative.min_improvement, gain, bounds)
+        parts.append(_advised(part, gain - relative.min_improvement, bounds, evidence, relative.confidence))
     if not parts:
         return Judgement(verdict=Verdict.ERROR, message="The comparison asks for nothing. Set maxRegression.")
-    return Judgement(verdict=worst_of(p.verdict for p in parts), message=" ".join(p.message for p in parts))
+    return _together(parts)
+
+
+def _advised(
+    judgement: Judgement, distance: float, bounds: Interval, evidence: Evidence, confidence: float
+) -> Judgement:
+    """Say how many items would tell, were the gain what it seems; nothing where that is no use to know."""
+    if judgement.verdict is not Verdict.INCONCLUSIVE or evidence.is_early:
+        return judgement
+    wanted = samples_to_tell(distance, (bounds.high - bounds.low) / 2, evidence.samples, confidence=confidence)
+    if wanted is None:
+        message = f"{judgement.message} The gain lies at the bound itself: no number of items would tell."
+        return Judgement(verdict=judgement.verdict, message=message)
+    message = f"{judgement.message} About {wanted} would tell, if the gain stays what it is."
+    return Judgement(verdict=judgement.verdict, message=message, advised_samples=wanted)
+
+
+def samples_to_tell(distance: float, half_width: float, samples: int, *, confidence: float) -> int | None:
+    """About how many items tell a gain from a bound with probability 0.8, by the normal approximation.
+
+    The interval narrows as one over the root of the number of items, and the gain has to clear it by what the power
+    asks for: n (h / d (1 + z_power / z_confidence))², as n = (z_confidence + z_power)² sigma² / d² (Chow et al., Sample
+    Size Calculations in Clinical Research, 2017, §4.1) with sigma = h sqrt(n) / z_confidence.
+
+    Args:
+        distance: Between the gain and the bound.
+        half_width: Of the gain's interval.
+        samples: Items that it rests on.
+        confidence: The interval's level.
+
+    Returns:
+        None: more than a thousand times as many, so no number worth naming.
+    """
+    if not distance or not half_width:
+        return None
+    share = special.ndtri(POWER) / special.ndtri(1 - (1 - confidence) / 2)
+    wanted = math.ceil(samples * (half_width / abs(distance) * (1 + float(share))) ** 2)
+    return max(wanted, samples + 1) if wanted <= LARGEST_ADVICE * samples else None
 
 
 def _regression(limit: float, gain: float, bounds: Interval, *, is_lost: bool) -> Judgement:
@@ -90,9 +164,7 @@ def _regression(limit: float, gain: float, bounds: Interval, *, is_lost: bool) -
         return Judgement(verdict=Verdict.FAILED, message=f"{seen} is worse than the allowed -{_number(limit)}.")
     if bounds.low >= -limit:
         return Judgement(verdict=Verdict.PASSED, message=f"{seen} stays above the allowed -{_number(limit)}.")
-    return Judgement(
-        verdict=Verdict.INCONCLUSIVE, message=f"{seen} does not tell whether -{_number(limit)} is kept; add items."
-    )
+    return Judgement(verdict=Verdict.INCONCLUSIVE, message=f"{seen} does not tell whether -{_number(limit)} is kept.")
 
 
 def _improvement(wanted: float, gain: float, bounds: Interval) -> Judgement:
@@ -102,7 +174,7 @@ def _improvement(wanted: float, gain: float, bounds: Interval) -> Judgement:
     if bounds.high < wanted:
         return Judgement(verdict=Verdict.FAILED, message=f"{seen} does not reach the wanted {_number(wanted)}.")
     return Judgement(
-        verdict=Verdict.INCONCLUSIVE, message=f"{seen} does not tell whether {_number(wanted)} is reached; add items."
+        verdict=Verdict.INCONCLUSIVE, message=f"{seen} does not tell whether {_number(wanted)} is reached."
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from touchstone_runtime.revisions import Digest, digest_json
 
-from touchstone_evaluation.core.spec import RunSpec, Sampling, Suite
+from touchstone_evaluation.core.spec import RunSpec, Sampling
 from touchstone_evaluation.core.task import Ask, Task
 
 
@@ -23,6 +23,8 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
             "dataset": datasets[suite.name],
             "sampling": asdict(suite.sampling),
             "parameters": dict(suite.parameters),
+            "judges": [[judge.name, judge.subject.digest] for judge in suite.judges],
+            "calibration": asdict(suite.calibration) if suite.calibration else None,
         }
         for suite in spec.suites
     ]
@@ -34,18 +36,7 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
     return digest_json({"suites": suites, "criteria": criteria, "execution": execution})
 
 
-def sampling_digest(suite: Suite, task: Task, ask: Ask) -> Digest:
-    """Digest how an answer is made, beside item and revision: task, version, parameters, sampling but its repeats."""
-    return digest_json(
-        {
-            "task": task.name,
-            "version": task.version,
-            "parameters": dict(suite.parameters),
-            "sampling": _without_repeats(suite.sampling),
-            "ask": type(ask).__name__,
-        }
-    )
-
-
-def _without_repeats(sampling: Sampling) -> dict[str, int | float]:
-    return {name: value for name, value in asdict(sampling).items() if name != "repeats"}
+def asking_digest(ask: Ask, sampling: Sampling) -> Digest:
+    """Digest what is asked and how an answer is made: the same is asked once of a revision, whatever the task."""
+    asked = {name: value for name, value in asdict(ask).items() if name != "of"}
+    return digest_json({"kind": type(ask).__name__, "ask": asked, "sampling": asdict(sampling)})

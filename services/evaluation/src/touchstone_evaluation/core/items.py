@@ -25,6 +25,8 @@ class Item:
     """Any of these is right."""
     choices: tuple[str, ...] = ()
     """What can be answered, of which `answers` names the right ones. Empty: anything."""
+    responses: tuple[str, ...] = ()
+    """Answers that somebody gave, for judges whose judgements are compared with people's."""
     relevant_texts: tuple[str, ...] = ()
     """Passages that a search should find."""
     relevant_documents: tuple[str, ...] = ()
@@ -43,4 +45,6 @@ class Item:
         }
         if self.choices:
             content["choices"] = list(self.choices)
+        if self.responses:
+            content["responses"] = list(self.responses)
         return ItemDigest(digest_json(content))

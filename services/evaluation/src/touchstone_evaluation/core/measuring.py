@@ -5,14 +5,15 @@ Under load the unit is the request, and the sides are compared as two samples, n
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
 
-from touchstone_evaluation.core import statistics
+from touchstone_evaluation.core import sequential, statistics
+from touchstone_evaluation.core.items import ItemDigest
 from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Criterion, ItemErrorPolicy, Side
@@ -33,6 +34,28 @@ class Measured:
     policy: ItemErrorPolicy
     max_error_ratio: float
     is_paired: bool
+    clusters: Mapping[ItemDigest, str] = field(default_factory=dict)
+    """What items belong together by, as the document they are of; empty: each stands alone."""
+    order: tuple[ItemDigest, ...] = ()
+    """All items in the order in which they are asked, where it is random; empty: it is not."""
+    askings_per_item: int = 0
+    """Of both sides together, with `order`."""
+
+    def first(self, items: int) -> "Measured":
+        """The scores of the first items only, as if no more had been planned."""
+        kept = set(self.order[:items])
+        return replace(
+            self,
+            scores=[score for score in self.scores if score.asking.item in kept],
+            expected=self.expected * items // max(1, len(self.order)),
+        )
+
+    @property
+    def complete(self) -> int:
+        """How many items are through before the first one that is not: those that are quick get no advantage."""
+        counts = Counter(score.asking.item for score in self.scores)
+        waiting = (place for place, item in enumerate(self.order) if counts[item] < self.askings_per_item)
+        return next(waiting, len(self.order))
 
     def of_side(self, side: Side) -> list[Score]:
         """The scores of one side."""
@@ -49,11 +72,50 @@ def evidence(criterion: Criterion, metric: Metric, suite: Measured) -> Evidence:
     if suite.is_paired:
         pair = ({u: subject[u] for u in subject if u in baseline}, {u: baseline[u] for u in subject if u in baseline})
     judged = pair[0] if criterion.relative else subject
+    if suite.clusters:
+        return _clustered(metric, judged, pair, suite.clusters, criterion.confidence)
     value = _value(metric, judged)
     found = Evidence(value=value, value_interval=_interval(metric, judged, criterion.confidence), samples=len(judged))
     if not pair[0] or not pair[1]:
         return found
     return _compared(found, metric, pair, is_paired=suite.is_paired, confidence=criterion.confidence)
+
+
+def early_evidence(criterion: Criterion, metric: Metric, suite: Measured, items: int, *, tail: float) -> Evidence:
+    """Gather what the first items tell, by intervals that hold at every look.
+
+    Only of bounded means, of items in random order that stand alone; else the evidence has no intervals.
+
+    Args:
+        criterion: What is asked for.
+        metric: Its metric.
+        suite: All scores so far.
+        items: How many items of the order are through.
+        tail: The probability that an interval's side is ever wrong.
+    """
+    seen = suite.first(items)
+    asked_of = (Side.SUBJECT, Side.BASELINE) if criterion.relative else (Side.SUBJECT,)
+    if problem := next(filter(None, (fault(seen, side, metric) for side in asked_of)), ""):
+        return Evidence(problem=problem, is_early=True)
+    subject, baseline = (_rows(metric, seen, side) for side in (Side.SUBJECT, Side.BASELINE))
+    units = [item for item in suite.order[:items] if item in subject and (item in baseline or not criterion.relative)]
+    found = Evidence(value=_value(metric, {item: subject[item] for item in units}), samples=len(units), is_early=True)
+    lowest, highest = metric.lowest, metric.highest
+    if not isinstance(metric.aggregate, Mean) or lowest is None or highest is None or suite.clusters or not units:
+        return found
+    values = np.array([np.mean(subject[item]) for item in units])
+    of_all = sequential.interval(values, lowest=lowest, highest=highest, tail=tail, population=len(suite.order))
+    found = replace(found, value_interval=of_all)
+    if not criterion.relative:
+        return found
+    before = np.array([np.mean(baseline[item]) for item in units])
+    gains, span = values - before, highest - lowest
+    return replace(
+        found,
+        baseline=float(before.mean()),
+        delta=float(gains.mean()),
+        delta_interval=sequential.interval(gains, lowest=-span, highest=span, tail=tail),
+    )
 
 
 def value(metric: Metric, suite: Measured, side: Side) -> tuple[float | None, int]:
@@ -79,6 +141,67 @@ def fault(suite: Measured, side: Side, metric: Metric) -> str:
     return f"The value of {metric.name} of item {broken.asking.item} is not a number." if broken else ""
 
 
+def _clustered(
+    metric: Metric, judged: Rows, pair: tuple[Rows, Rows], clusters: Mapping[ItemDigest, str], confidence: float
+) -> Evidence:
+    """Resample whole clusters: what items of one cluster have in common is counted once.
+
+    The cluster bootstrap (Davison and Hinkley, Bootstrap Methods and their Application, 1997, §3.8): drawn with
+    replacement are clusters, each with all its items. Every item still weighs the same.
+    """
+    of_value = _grouped(metric, judged, clusters)
+    value = statistics.value(_grouped_statistic(metric), of_value) if len(of_value) else None
+    found = Evidence(value=value, samples=len(judged))
+    if len(of_value) >= 2:
+        interval = statistics.bootstrap(_grouped_statistic(metric), of_value, confidence=confidence)
+        found = replace(found, value_interval=_widened_by_unseen(metric, interval, value, len(of_value), confidence))
+    if not pair[0] or not pair[1]:
+        return found
+    both = [_grouped(metric, rows, clusters) for rows in pair]
+    statistic = _grouped_statistic(metric)
+    before = statistics.value(statistic, both[1])
+    delta = statistics.value(statistic, both[0]) - before
+    found = replace(found, baseline=before, delta=delta)
+    if len(both[0]) < 2:
+        return found
+    interval = statistics.bootstrap_difference(statistic, *both, is_paired=True, confidence=confidence)
+    return replace(
+        found, delta_interval=_widened_by_unseen(metric, interval, delta, len(both[0]), confidence, is_delta=True)
+    )
+
+
+def _grouped(metric: Metric, rows: Rows, clusters: Mapping[ItemDigest, str]) -> Floats:
+    """Shape the values of clusters: clusters x values; of a mean sum and count, so that all items weigh the same."""
+    groups: dict[Hashable, list[Hashable]] = defaultdict(list)
+    for unit in rows:
+        groups[clusters.get(unit, unit)].append(unit)  # type: ignore[call-overload]
+    if isinstance(metric.aggregate, Percentile):
+        flat = [[value for unit in units for (value,) in rows[unit]] for units in groups.values()]
+        width = max(map(len, flat))
+        return np.array([values + [math.nan] * (width - len(values)) for values in flat])
+    if isinstance(metric.aggregate, Mean):
+        return np.array(
+            [[sum(float(np.mean(rows[unit])) for unit in units), float(len(units))] for units in groups.values()]
+        )
+    return np.array([np.sum([row for unit in units for row in rows[unit]], axis=0) for units in groups.values()])
+
+
+def _grouped_statistic(metric: Metric) -> Statistic:
+    return statistics.ratio if isinstance(metric.aggregate, Mean) else _statistic(metric)
+
+
+def _widened_by_unseen(
+    metric: Metric, interval: Interval, center: float | None, count: int, confidence: float, *, is_delta: bool = False
+) -> Interval:
+    """Widen a bounded mean's interval by what no sample of this size could have shown."""
+    lowest, highest = metric.lowest, metric.highest
+    if center is None or not isinstance(metric.aggregate, Mean) or lowest is None or highest is None:
+        return interval
+    if is_delta:
+        lowest, highest = lowest - highest, highest - lowest
+    return _widened(interval, statistics.unseen(center, count, lowest=lowest, highest=highest, confidence=confidence))
+
+
 def _compared(
     found: Evidence, metric: Metric, pair: tuple[Rows, Rows], *, is_paired: bool, confidence: float
 ) -> Evidence:
@@ -91,12 +214,8 @@ def _compared(
         interval = statistics.bootstrap_difference(
             statistic, subject, baseline, is_paired=is_paired, confidence=confidence
         )
-        if isinstance(metric.aggregate, Mean) and metric.lowest is not None and metric.highest is not None:
-            span = metric.highest - metric.lowest
-            count = min(len(subject), len(baseline))
-            interval = _widened(
-                interval, statistics.unseen(delta, count, lowest=-span, highest=span, confidence=confidence)
-            )
+        count = min(len(subject), len(baseline))
+        interval = _widened_by_unseen(metric, interval, delta, count, confidence, is_delta=True)
     return Evidence(
         value=found.value,
         value_interval=found.value_interval,
@@ -127,13 +246,8 @@ def _interval(metric: Metric, rows: Rows, confidence: float) -> Interval | None:
     if metric.is_binary and all(len(row) == 1 for row in rows.values()):
         return statistics.wilson(float(items.sum()), len(items), confidence=confidence)
     interval = statistics.bootstrap(_statistic(metric), items, confidence=confidence)
-    if isinstance(metric.aggregate, Mean) and metric.lowest is not None and metric.highest is not None:
-        center = statistics.value(statistics.mean, items)
-        unseen = statistics.unseen(
-            center, len(items), lowest=metric.lowest, highest=metric.highest, confidence=confidence
-        )
-        return _widened(interval, unseen)
-    return interval
+    center = statistics.value(_statistic(metric), items)
+    return _widened_by_unseen(metric, interval, center, len(items), confidence)
 
 
 def _widened(interval: Interval, other: Interval) -> Interval:

@@ -28,6 +28,9 @@ class Evidence:
     """Of the exact McNemar test, for 0/1 metrics with a baseline."""
     samples: int = 0
     """How many items it rests on."""
+    is_early: bool = False
+    """Of a part of the run's items, with intervals that hold whenever one looks; `value_interval` is of the value that
+    all of the run's items would have."""
     problem: str = ""
     """Why it cannot be believed, as too many failed items; a sentence. Empty: it can."""
 
@@ -44,6 +47,8 @@ class CriterionResult:
     evidence: Evidence
     confidence: float
     required: bool
+    advised_samples: int | None = None
+    """About how many items would tell what these did not; None: they did, or no number would."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,12 @@ class Progress:
     failed: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    judge_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All tokens that the run paid for."""
+        return self.input_tokens + self.output_tokens + self.judge_tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +106,7 @@ def reason_to_stop(run: Run, now: datetime, *, unrecorded_tokens: int = 0) -> st
     execution, progress = run.spec.execution, run.progress
     if now > run.deadline:
         return f"The run did not end within deadlineSeconds, {execution.deadline_seconds} s."
-    spent = progress.input_tokens + progress.output_tokens + unrecorded_tokens
+    spent = progress.tokens + unrecorded_tokens
     if execution.max_tokens and spent > execution.max_tokens:
         return f"The run spent {spent} tokens, more than maxTokens, {execution.max_tokens}, allows."
     if progress.total and progress.failed > execution.max_error_ratio * progress.total:

@@ -30,7 +30,10 @@ class Score:
     is_reused: bool = False
     """The answer came from an earlier run and cost nothing."""
     input_tokens: int = 0
+    """What was paid for: nothing for an answer of an earlier run."""
     output_tokens: int = 0
+    judge_tokens: int = 0
+    """What judges were sent and wrote, but for what they had said in earlier runs."""
     latency_millis: float = 0.0
     answer: str = ""
     """The text or the passages' ids; empty unless samples are logged."""
@@ -43,19 +46,18 @@ class Tally(NamedTuple):
     reused: int
     failed: int
     input_tokens: int
-    """Of what was not reused."""
     output_tokens: int
-    """Of what was not reused."""
+    judge_tokens: int
 
 
 def tally(scores: Iterable[Score]) -> Tally:
     """Count."""
-    done = reused = failed = input_tokens = output_tokens = 0
+    done = reused = failed = input_tokens = output_tokens = judge_tokens = 0
     for score in scores:
         done += 1
         reused += score.is_reused
         failed += bool(score.error)
-        if not score.is_reused:
-            input_tokens += score.input_tokens
-            output_tokens += score.output_tokens
-    return Tally(done, reused, failed, input_tokens, output_tokens)
+        judge_tokens += score.judge_tokens
+        input_tokens += score.input_tokens
+        output_tokens += score.output_tokens
+    return Tally(done, reused, failed, input_tokens, output_tokens, judge_tokens)

@@ -104,6 +104,26 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """A model that scores answers."""
+
+    name: str
+    """Unique in the suite."""
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """How well the judges of a suite must be known to judge."""
+
+    suite: str
+    """Another suite of the run, which measures it."""
+    metric: str
+    at_least: float
+    """The least value, at the lower end of its interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
     """One task over one dataset."""
 
@@ -112,6 +132,8 @@ class Suite:
     dataset: Dataset | None = None
     sampling: Sampling = field(default_factory=Sampling)
     parameters: Parameters = field(default_factory=dict)
+    judges: tuple[Judge, ...] = ()
+    calibration: Calibration | None = None
     weight: float = 1.0
 
 

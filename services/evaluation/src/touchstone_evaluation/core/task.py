@@ -2,12 +2,13 @@
 
 A task is one object in a small file, found through the entry point group `touchstone.evaluation.tasks`. It does no I/O:
 it says what to ask (`ask`), somebody else asks, and it scores the outcome (`score`) as named values of this one item.
-A metric then says how the values of all items become one number.
+A task that asks more than once about an item, as with a judge, has `steps` instead. A metric then says how the values
+of all items become one number.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.ranking import Passage
@@ -83,11 +84,23 @@ class Metric:
         return self.lowest if self.goal is Goal.MAXIMIZE else self.highest
 
 
+SELF = ""
+"""The side that is being scored."""
+OTHER_SIDE = "@other"
+"""The other side: the baseline while the subject is scored, the subject while the baseline is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """Asks a model: one user turn."""
 
     question: str
+    of: str = SELF
+    """Who is asked: `SELF`, `OTHER_SIDE`, or a judge of the suite by its name."""
+    temperature: float | None = None
+    """None: as the suite's sampling says; of a judge, 0."""
+    sample: int = 0
+    """Which of several answers to one question: each has a seed of its own."""
     max_output_tokens: int | None = None
     """None: as the suite's sampling says."""
     json_schema: str = ""
@@ -111,6 +124,7 @@ class Scoring:
 
 
 Ask: TypeAlias = Prompt | Query | Scoring
+"""Queries and scorings always ask `SELF`."""
 
 
 class Likelihood(NamedTuple):
@@ -154,8 +168,22 @@ class LoadShape:
     """Items where there is no dataset; taken in turn."""
 
 
-class Task(Protocol):
-    """What a plug-in brings. All members are pure."""
+Steps: TypeAlias = Generator[tuple[Ask, ...], tuple["Outcome", ...], Mapping[str, float]]
+"""Yields what to ask, is sent what came back in the same order, as often as it likes, and returns the item's values."""
+
+
+class Seat(NamedTuple):
+    """A judge as a task sees it."""
+
+    name: str
+    is_self: bool = False
+    """Whether the revision that is scored is the one that judges."""
+    is_other: bool = False
+    """Whether the other side is."""
+
+
+class Described(Protocol):
+    """What all tasks have in common. All members are pure."""
 
     name: str
     version: str
@@ -169,7 +197,7 @@ class Task(Protocol):
     needs_dataset: bool
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
-        """List what it yields with these parameters."""
+        """List what it yields with these parameters; without any, what it is listed with."""
         ...
 
     def unfit(self, item: Item) -> str:
@@ -180,6 +208,10 @@ class Task(Protocol):
         """Return the load to put on; None to ask item by item."""
         ...
 
+
+class AskingTask(Described, Protocol):
+    """A task that asks once about an item."""
+
     def ask(self, item: Item, parameters: Parameters) -> Ask:
         """Say what to ask about an item."""
         ...
@@ -187,3 +219,27 @@ class Task(Protocol):
     def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
         """Score what came back: values by the names that the metrics' aggregates use."""
         ...
+
+
+@runtime_checkable
+class SteppedTask(Described, Protocol):
+    """A task whose next question may depend on what came back, or that asks several parties."""
+
+    def fault(self, parameters: Parameters, judges: int, *, has_baseline: bool) -> str:
+        """Say what a suite lacks beyond what the schema tells, as judges or a baseline; empty: nothing."""
+        ...
+
+    def steps(self, item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Steps:
+        """Ask about an item, step by step; `judges` are the suite's."""
+        ...
+
+
+Task: TypeAlias = AskingTask | SteppedTask
+
+
+def steps(task: Task, item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Steps:
+    """The steps of any task: one that asks once has one."""
+    if isinstance(task, SteppedTask):
+        return (yield from task.steps(item, parameters, judges))
+    (outcome,) = yield (task.ask(item, parameters),)
+    return task.score(item, outcome, parameters)

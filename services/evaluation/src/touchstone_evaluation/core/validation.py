@@ -10,14 +10,25 @@ import jsonschema
 from jmespath.exceptions import JMESPathError
 from touchstone_runtime.errors import Violation
 
-from touchstone_evaluation.core.spec import Criterion, Dataset, Execution, Goal, RunSpec, Sampling, Subject, Suite
-from touchstone_evaluation.core.task import Metric, Task
+from touchstone_evaluation.core.spec import (
+    Criterion,
+    Dataset,
+    Execution,
+    Goal,
+    RunSpec,
+    Sampling,
+    Subject,
+    SubjectKind,
+    Suite,
+)
+from touchstone_evaluation.core.task import Metric, SteppedTask, Task
 
 MAX_DISPATCH_ID_BYTES = 128
 MAX_SUITES = 16
 MAX_CRITERIA = 32
 MAX_REPEATS = 32
 MAX_PARALLELISM = 64
+MAX_JUDGES = 5
 SCHEMES = ("file", "pypi", "s3", "gs", "hf", "http", "https")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -79,6 +90,44 @@ def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -
     if task.needs_dataset and not suite.dataset:
         yield Violation(f"{field}.dataset", f"is required: {suite.task} makes no items of its own")
     yield from _parameters(f"{field}.parameters", suite, task)
+    yield from _judges(f"{field}.judges", suite, spec, tasks)
+
+
+def _judges(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    task = tasks[suite.task]
+    yield from _unique(field, [judge.name for judge in suite.judges])
+    if len(suite.judges) > MAX_JUDGES:
+        yield Violation(field, f"must be at most {MAX_JUDGES}, and there are {len(suite.judges)}")
+    for index, judge in enumerate(suite.judges):
+        if not _NAME.fullmatch(judge.name):
+            yield Violation(f"{field}[{index}].name", "must be lower-case letters, digits and dashes")
+        yield from _subject(f"{field}[{index}].subject", judge.subject)
+        if judge.subject.kind is not SubjectKind.MODEL_DEPLOYMENT:
+            yield Violation(f"{field}[{index}].subject.type", "must be a ModelDeployment: only a model judges")
+    yield from _calibration(field.replace("judges", "calibration"), suite, spec, tasks)
+    if not isinstance(task, SteppedTask):
+        if suite.judges:
+            yield Violation(field, f"{suite.task} asks no judges: leave them out")
+    elif fault := task.fault(suite.parameters, len(suite.judges), has_baseline=spec.baseline is not None):
+        yield Violation(field, fault)
+
+
+def _calibration(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
+    if (wanted := suite.calibration) is None:
+        return
+    others = [other for other in spec.suites if other.name == wanted.suite and other.name != suite.name]
+    if not others:
+        yield Violation(
+            f"{field}.suite", "must name another suite of the run, which measures how well the judges judge"
+        )
+    elif {judge.subject.digest for judge in others[0].judges} != {judge.subject.digest for judge in suite.judges}:
+        yield Violation(f"{field}.suite", f"the suite {wanted.suite!r} must have the same judges: it vouches for them")
+    elif (task := tasks.get(others[0].task)) and not list(_parameters(field, others[0], task)):
+        names = [metric.name for metric in task.metrics(others[0].parameters)]
+        if wanted.metric not in names:
+            yield Violation(f"{field}.metric", f"{others[0].task} yields no {wanted.metric!r}, but {', '.join(names)}")
+    if not math.isfinite(wanted.at_least):
+        yield Violation(f"{field}.at_least", "must be a finite number")
 
 
 def _parameters(field: str, suite: Suite, task: Task) -> Iterator[Violation]:

@@ -85,6 +85,7 @@ def _lines(run: Run, scores: list[Score], items: Mapping[str, Mapping[ItemDigest
             "reused": score.is_reused,
             "input_tokens": score.input_tokens,
             "output_tokens": score.output_tokens,
+            "judge_tokens": score.judge_tokens,
             "latency_millis": round(score.latency_millis, 3),
         }
         if run.spec.execution.log_samples:

@@ -30,6 +30,8 @@ LIMITS = {
     "slots": (1, 4096),
     "step_tokens": (0, 1_000_000),
 }
+MIN_STEP_TOKENS = 64
+"""A step of fewer would only read the weights over and over; simulating it takes hours."""
 MAX_REQUESTS_PER_SECOND = 100_000.0
 
 
@@ -159,6 +161,8 @@ def _faults(question: Question) -> Iterator[Violation]:
         value = getattr(question, name)
         if not low <= value <= high:
             yield Violation(name, f"is {value}; it must be {low} to {high}")
+    if 0 < question.step_tokens < MIN_STEP_TOKENS:
+        yield Violation("step_tokens", f"must be {MIN_STEP_TOKENS} or more, or 0 for what the engine takes by itself")
     if not 0 <= question.requests_per_second <= MAX_REQUESTS_PER_SECOND:
         yield Violation("requests_per_second", f"must be 0 to {MAX_REQUESTS_PER_SECOND:.0f}")
     if not 0 <= question.cached_share < 1:
