@@ -258,11 +258,41 @@ async def test_a_load_goes_to_both_sides_in_alternating_blocks(bench: Any, model
     assert [revision for revision, _ in model.asked] == ["good"] * 4 + ["weak"] * 8 + ["good"] * 4
 
 
-async def test_a_budget_of_tokens_ends_a_run_in_error(bench: Any, model: Any) -> None:
-    ended = await bench.run("budget", bench.spec("good", max_tokens=50))
-    assert ended.verdict == pb.VERDICT_ERROR
-    assert "maxTokens" in ended.message
-    assert len(model.asked) < bench.items
+@pytest.mark.parametrize(
+    ("revision", "budget", "name"),
+    [("good", {"max_tokens": 50}, "maxTokens"), ("slow", {"max_seconds": 1}, "maxSeconds"),
+     ("good", {"max_items": 10}, "maxItems")],
+)  # fmt: skip
+async def test_a_budget_that_is_spent_ends_a_run_inconclusive(
+    bench: Any, model: Any, revision: str, budget: dict[str, int], name: str
+) -> None:
+    ended = await bench.run("budget", bench.spec(revision, parallelism=1, **budget))
+    assert ended.verdict == pb.VERDICT_INCONCLUSIVE
+    assert name in ended.message
+    assert ended.criteria[0].verdict == pb.VERDICT_INCONCLUSIVE
+    assert ended.criteria[0].value == 1.0, "what was measured so far is told"
+    assert 0 < len(model.asked) < bench.items
+
+
+async def test_a_run_ends_as_soon_as_its_verdict_is_certain(bench: Any, model: Any) -> None:
+    spec = bench.spec("weak", "good", parallelism=1, stop_early=True)
+    del spec.criteria[0]
+    ended = await bench.run("clear", spec)
+    assert ended.verdict == pb.VERDICT_FAILED
+    assert "Certain after" in ended.message
+    assert ended.criteria[0].samples < bench.items
+    assert len(model.asked) < 2 * bench.items
+    assert ended.criteria[0].confidence == pytest.approx(0.99)
+
+
+async def test_a_run_that_is_never_certain_asks_all_items(bench: Any, model: Any) -> None:
+    spec = bench.spec("good", "good", stop_early=True)
+    spec.criteria[1].relative.max_regression = 0.01
+    ended = await bench.run("open", spec)
+    assert ended.progress.items_done == 2 * bench.items
+    assert ended.verdict == pb.VERDICT_INCONCLUSIVE
+    assert ended.criteria[1].advised_samples > bench.items
+    assert "would tell" in ended.criteria[1].message
 
 
 async def test_a_deadline_ends_a_run_in_error(bench: Any, model: Any) -> None:

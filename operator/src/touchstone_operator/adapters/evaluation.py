@@ -87,7 +87,9 @@ def judges(request: RunRequest, spec: Suite) -> list[pb.Judge]:
 
 def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
     """Write a suite; a load's shape is parameters of its task."""
-    message = pb.Suite(name=spec.name, task=spec.task, weight=float(spec.weight), judges=judged_by)
+    message = pb.Suite(
+        name=spec.name, task=spec.task, weight=float(spec.weight), judges=judged_by, cluster_by=spec.cluster_by or ""
+    )
     if spec.calibration:
         message.calibration.suite = spec.calibration.suite
         message.calibration.metric = spec.calibration.metric
@@ -149,6 +151,9 @@ def execution(spec: EvalRunSpec) -> pb.Execution:
         bounds = spec.execution
         message.parallelism = bounds.parallelism
         message.max_tokens = bounds.max_tokens or 0
+        message.max_seconds = bounds.max_seconds or 0
+        message.max_items = bounds.max_items or 0
+        message.stop_early = bounds.stop_early
         message.on_item_error = _POLICIES[bounds.on_item_error]
         message.max_error_ratio = float(bounds.max_error_ratio)
     return message
@@ -210,4 +215,6 @@ def criterion_status(result: pb.CriterionResult) -> JsonObject:
         "samples": result.samples,
     }
     status |= {name: numbers.decimal(value) for field, (name, value) in measured.items() if field in present}
+    if result.HasField("advised_samples"):
+        status["advisedSamples"] = result.advised_samples
     return status | ({"message": result.message[:1024]} if result.message else {})

@@ -123,6 +123,8 @@ class CriterionStatus(ApiModel):
     """pValue is of the exact McNemar test, for 0/1 metrics with a baseline."""
     samples: Annotated[int, Field(ge=0)] = 0
     """samples is how many items it rests on."""
+    advised_samples: Annotated[int, Field(ge=0)] | None = None
+    """advisedSamples is about how many items would tell what these did not. Unset: they did, or no number would."""
     message: Annotated[str, text(1024)] | None = None
     """message says why."""
 

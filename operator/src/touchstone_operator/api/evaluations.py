@@ -150,6 +150,9 @@ class Suite(ApiModel):
     """judges are the models that judge answers, for tasks that have judges."""
     calibration: Calibration | None = None
     """calibration says how well the judges must be known to judge. Unset: they are taken at their word."""
+    cluster_by: Annotated[str, text(63, pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
+    """clusterBy is the item metadata that tells which items belong together, as those of one document: intervals then
+    resample documents. Unset: each item stands alone."""
     load: LoadShape | None = None
     """load is the load of a `load` suite."""
     parameters: OpenObject | None = None
@@ -232,7 +235,13 @@ class Execution(ApiModel):
     parallelism: Annotated[int, Field(ge=1, le=64)] = 4
     """parallelism is how many items run at once."""
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    """maxTokens is the token budget; above it the verdict is Error. Unset: none."""
+    """maxTokens is the token budget; above it the verdict is Inconclusive. Unset: none."""
+    max_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    """maxSeconds is the most time from the first item on; above it the verdict is Inconclusive. Unset: none."""
+    max_items: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """maxItems is the most items of all suites; where there are more, the verdict is Inconclusive. Unset: none."""
+    stop_early: bool = False
+    """stopEarly ends the run as soon as its verdict is certain, by intervals that hold at every look."""
     allow_online: bool = False
     """allowOnline lets tasks reach the network."""
     allow_code_execution: bool = False

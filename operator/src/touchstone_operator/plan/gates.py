@@ -127,7 +127,7 @@ def _finished(
 ) -> tuple[list[EvalRun], list[EvalRun]]:
     """Split finished runs with these digests into those of this rollout and those that may be reused."""
     baseline = gated.baseline.digest if gated.baseline else None
-    key = reuse.VerdictKey(subject=gated.subject.digest, baseline=baseline, template=digest)
+    key = reuse.VerdictKey(subject=gated.subject.digest, baseline=baseline, template=digest, judges=None)
     found = reuse.matching(known, key)
     own = [run for run in found if run.metadata.annotations.get(objects.ANNOTATION_ROLLOUT) == gated.rollout]
     earlier = [

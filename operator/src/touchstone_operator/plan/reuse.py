@@ -27,8 +27,8 @@ class VerdictKey:
     subject: Digest
     baseline: Digest | None
     template: Digest
-    judges: Mapping[str, Digest] = field(default_factory=dict)
-    """By `SUITE/JUDGE`."""
+    judges: Mapping[str, Digest] | None = field(default_factory=dict)
+    """By `SUITE/JUDGE`; None: whoever judged."""
 
     @property
     def label(self) -> str:
@@ -82,7 +82,7 @@ def matching(runs: Iterable[EvalRun], key: VerdictKey) -> list[EvalRun]:
         and run.status.subject_digest == key.subject
         and run.status.baseline_digest == key.baseline
         and _template_of(run) == key.template
-        and {judge.name: judge.digest for judge in run.status.judges or ()} == dict(key.judges)
+        and key.judges in (None, {judge.name: judge.digest for judge in run.status.judges or ()})
     ]
     return sorted(found, key=lambda run: (finished_at(run), run.metadata.name), reverse=True)
 

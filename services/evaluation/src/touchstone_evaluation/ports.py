@@ -107,7 +107,19 @@ class Runs(Protocol):
         """Read all scores, in the order of suites, items, sides and repeats."""
         ...
 
-    def stop(self, dispatch_id: str, why: str) -> None:
+    def order(self, dispatch_id: str, suite: str) -> list[ItemDigest]:
+        """List all items of a suite in the order in which they are asked."""
+        ...
+
+    def suite_items(self, dispatch_id: str, suite: str) -> list[Item]:
+        """Read all items of a suite, in that order."""
+        ...
+
+    def settle(self, dispatch_id: str, items: Mapping[str, int]) -> None:
+        """Note how many items of each suite made the verdict certain; what was noted first stays."""
+        ...
+
+    def stop(self, dispatch_id: str, why: str, *, is_budget: bool = False) -> None:
         """Note why a run goes no further; the first reason stays."""
         ...
 

@@ -294,12 +294,17 @@ class Suite(google.protobuf.message.Message):
     WEIGHT_FIELD_NUMBER: builtins.int
     JUDGES_FIELD_NUMBER: builtins.int
     CALIBRATION_FIELD_NUMBER: builtins.int
+    CLUSTER_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the run; metrics are named `SUITE/METRIC`."""
     task: builtins.str
     """task is the registered task's name: question-answering, retrieval, load."""
     weight: builtins.float
     """weight is the suite's share of the displayed score, 0 or more. Unset: 1."""
+    cluster_by: builtins.str
+    """cluster_by is the item metadata that tells which items belong together, as those of one document: intervals then
+    resample the documents. Empty: each item stands alone.
+    """
     @property
     def dataset(self) -> global___Dataset:
         """dataset is where the items come from. Unset only for a task that makes its own."""
@@ -331,9 +336,10 @@ class Suite(google.protobuf.message.Message):
         weight: builtins.float | None = ...,
         judges: collections.abc.Iterable[global___Judge] | None = ...,
         calibration: global___Calibration | None = ...,
+        cluster_by: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "task", b"task", "weight", b"weight"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "cluster_by", b"cluster_by", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "task", b"task", "weight", b"weight"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_weight", b"_weight"]) -> typing.Literal["weight"] | None: ...
 
 global___Suite = Suite
@@ -575,10 +581,13 @@ class Execution(google.protobuf.message.Message):
     MAX_ERROR_RATIO_FIELD_NUMBER: builtins.int
     DEADLINE_SECONDS_FIELD_NUMBER: builtins.int
     LOG_SAMPLES_FIELD_NUMBER: builtins.int
+    STOP_EARLY_FIELD_NUMBER: builtins.int
+    MAX_SECONDS_FIELD_NUMBER: builtins.int
+    MAX_ITEMS_FIELD_NUMBER: builtins.int
     parallelism: builtins.int
     """parallelism is how many items run at once, 1 to 64. Unset or 0: 4."""
     max_tokens: builtins.int
-    """max_tokens is the token budget of the run; above it the verdict is Error. 0: no budget."""
+    """max_tokens is the token budget of the run; above it the verdict is Inconclusive. 0: no budget."""
     on_item_error: global___ItemErrorPolicy.ValueType
     """on_item_error says what an item that failed counts as. Unspecified: a failure."""
     max_error_ratio: builtins.float
@@ -587,6 +596,12 @@ class Execution(google.protobuf.message.Message):
     """deadline_seconds is the most wall time of the run; above it the verdict is Error. 0: 3600."""
     log_samples: builtins.bool
     """log_samples puts questions and answers into the report. Off: only numbers and item ids."""
+    stop_early: builtins.bool
+    """stop_early ends the run as soon as its verdict is certain, by intervals that hold at every look."""
+    max_seconds: builtins.int
+    """max_seconds is the most time from the first item on; above it the verdict is Inconclusive. 0: no budget."""
+    max_items: builtins.int
+    """max_items is the most items of all suites together; where there are more, the verdict is Inconclusive. 0: no budget."""
     def __init__(
         self,
         *,
@@ -596,9 +611,12 @@ class Execution(google.protobuf.message.Message):
         max_error_ratio: builtins.float | None = ...,
         deadline_seconds: builtins.int = ...,
         log_samples: builtins.bool = ...,
+        stop_early: builtins.bool = ...,
+        max_seconds: builtins.int = ...,
+        max_items: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "max_error_ratio", b"max_error_ratio"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "deadline_seconds", b"deadline_seconds", "log_samples", b"log_samples", "max_error_ratio", b"max_error_ratio", "max_tokens", b"max_tokens", "on_item_error", b"on_item_error", "parallelism", b"parallelism"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "deadline_seconds", b"deadline_seconds", "log_samples", b"log_samples", "max_error_ratio", b"max_error_ratio", "max_items", b"max_items", "max_seconds", b"max_seconds", "max_tokens", b"max_tokens", "on_item_error", b"on_item_error", "parallelism", b"parallelism", "stop_early", b"stop_early"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_max_error_ratio", b"_max_error_ratio"]) -> typing.Literal["max_error_ratio"] | None: ...
 
 global___Execution = Execution
@@ -718,6 +736,7 @@ class CriterionResult(google.protobuf.message.Message):
     SAMPLES_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     REQUIRED_FIELD_NUMBER: builtins.int
+    ADVISED_SAMPLES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is the criterion's name."""
     metric: builtins.str
@@ -744,6 +763,8 @@ class CriterionResult(google.protobuf.message.Message):
     """message says why, in a sentence."""
     required: builtins.bool
     """required says that the run's verdict depends on it."""
+    advised_samples: builtins.int
+    """advised_samples is about how many items would tell what these did not. Unset: they did, or no number would."""
     def __init__(
         self,
         *,
@@ -760,9 +781,12 @@ class CriterionResult(google.protobuf.message.Message):
         samples: builtins.int = ...,
         message: builtins.str = ...,
         required: builtins.bool = ...,
+        advised_samples: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "delta", b"delta", "p_value", b"p_value", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "confidence", b"confidence", "delta", b"delta", "message", b"message", "metric", b"metric", "name", b"name", "p_value", b"p_value", "required", b"required", "samples", b"samples", "value", b"value", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "delta", b"delta", "p_value", b"p_value", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "confidence", b"confidence", "delta", b"delta", "message", b"message", "metric", b"metric", "name", b"name", "p_value", b"p_value", "required", b"required", "samples", b"samples", "value", b"value", "verdict", b"verdict"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_advised_samples", b"_advised_samples"]) -> typing.Literal["advised_samples"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_baseline", b"_baseline"]) -> typing.Literal["baseline"] | None: ...
     @typing.overload

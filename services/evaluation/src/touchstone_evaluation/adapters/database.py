@@ -3,7 +3,7 @@
 The run's row is locked by what changes its counters or its shards: counters are exact and no shard starts twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -196,11 +196,31 @@ class RunDatabase:
         with Session(self._reading) as session, session.begin():
             return [_score(row) for row in session.scalars(query)]
 
-    def stop(self, dispatch_id: str, why: str) -> None:
+    def order(self, dispatch_id: str, suite: str) -> list[ItemDigest]:
+        """List all items of a suite in the order in which they are asked."""
+        query = select(ItemRow.digest).where(ItemRow.dispatch_id == dispatch_id, ItemRow.suite == suite)
+        with Session(self._reading) as session, session.begin():
+            return [ItemDigest(digest) for digest in session.scalars(query.order_by(ItemRow.place))]
+
+    def suite_items(self, dispatch_id: str, suite: str) -> list[Item]:
+        """Read all items of a suite, in that order."""
+        query = select(ItemRow.item).where(ItemRow.dispatch_id == dispatch_id, ItemRow.suite == suite)
+        with Session(self._reading) as session, session.begin():
+            return [documents.read(item, Item) for item in session.scalars(query.order_by(ItemRow.place))]
+
+    def settle(self, dispatch_id: str, items: Mapping[str, int]) -> None:
+        """Note how many items of each suite made the verdict certain; what was noted first stays."""
+        with Session(self._engine) as session, session.begin():
+            run = _found(session, dispatch_id, lock=True)
+            if not run.stopped and run.state not in _FINAL:
+                run.settled = run.settled or dict(items)
+
+    def stop(self, dispatch_id: str, why: str, *, is_budget: bool = False) -> None:
         """Note why a run goes no further; the first reason stays."""
         with Session(self._engine) as session, session.begin():
             run = _found(session, dispatch_id, lock=True)
-            run.stopped = run.stopped or why
+            if not run.stopped and not run.settled:
+                run.stopped, run.is_over_budget = why, is_budget
 
     def cancel(self, dispatch_id: str) -> Run:
         """Cancel a run at once; one that has ended stays as it is."""
@@ -256,6 +276,8 @@ def _run(row: RunRow) -> Run:
         state=RunState(row.state),
         conclusion=documents.read(row.conclusion, Conclusion) if row.conclusion else None,
         stopped=row.stopped or "",
+        is_over_budget=bool(row.is_over_budget),
+        settled=row.settled or {},
         progress=Progress(
             done=row.done or 0,
             total=row.total or 0,

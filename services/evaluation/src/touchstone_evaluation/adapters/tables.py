@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Boolean, DateTime, Float, Index, Integer, String, Text
+from sqlalchemy import JSON, Boolean, DateTime, Float, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 from touchstone_runtime.jobs import Base
 
@@ -19,6 +19,8 @@ class RunRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     conclusion: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), default=None)
     stopped: Mapped[str] = mapped_column(Text, default="")
+    is_over_budget: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())
+    settled: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True), default=None)
     suites: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     suite_digest: Mapped[str] = mapped_column(String(80), default="")
     artifacts: Mapped[list[dict[str, Any]]] = mapped_column(JSON, default=list)

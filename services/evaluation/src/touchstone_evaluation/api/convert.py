@@ -89,6 +89,7 @@ def _result(result: CriterionResult) -> pb.CriterionResult:
         baseline=evidence.baseline,
         delta=evidence.delta,
         p_value=evidence.p_value,
+        advised_samples=result.advised_samples,
     )
     interval: Interval | None = evidence.delta_interval or evidence.value_interval
     if interval is not None:

@@ -111,6 +111,7 @@ def _suite(message: pb.Suite) -> Suite:
         ),
         parameters=_whole_numbers(json_format.MessageToDict(message.parameters)),
         judges=tuple(Judge(name=judge.name, subject=_subject(judge.subject)) for judge in message.judges),
+        cluster_by=message.cluster_by,
         calibration=Calibration(
             suite=message.calibration.suite,
             metric=message.calibration.metric,
@@ -174,6 +175,9 @@ def _execution(message: pb.Execution) -> Execution:
         max_error_ratio=ratio,
         deadline_seconds=message.deadline_seconds or DEFAULT_DEADLINE_SECONDS,
         log_samples=message.log_samples,
+        stop_early=message.stop_early,
+        max_seconds=message.max_seconds,
+        max_items=message.max_items,
     )
 
 
@@ -191,6 +195,9 @@ def write(spec: RunSpec) -> pb.RunSpec:
             max_error_ratio=spec.execution.max_error_ratio,
             deadline_seconds=spec.execution.deadline_seconds,
             log_samples=spec.execution.log_samples,
+            stop_early=spec.execution.stop_early,
+            max_seconds=spec.execution.max_seconds,
+            max_items=spec.execution.max_items,
         ),
     )
 
@@ -221,6 +228,7 @@ def _suite_message(suite: Suite) -> pb.Suite:
         ),
         parameters=parameters if suite.parameters else None,
         judges=[pb.Judge(name=judge.name, subject=_subject_message(judge.subject)) for judge in suite.judges],
+        cluster_by=suite.cluster_by,
         calibration=pb.Calibration(**asdict(suite.calibration)) if suite.calibration else None,
         weight=suite.weight,
     )

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from touchstone_evaluation.core import criteria, measuring
 from touchstone_evaluation.core.criteria import Judgement
@@ -10,9 +11,19 @@ from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evid
 from touchstone_evaluation.core.spec import Criterion, Goal, RunSpec, Side, Verdict
 from touchstone_evaluation.core.task import Metric
 
+EARLY_SHARE = 0.2
+"""Of the probability of error, what is spent on ending early; the rest is left for the end. Together they are what was
+asked for (Bonferroni)."""
+
 
 def conclude(
-    spec: RunSpec, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]], *, stopped: str = ""
+    spec: RunSpec,
+    suites: Mapping[str, Measured],
+    metrics: Mapping[str, Mapping[str, Metric]],
+    *,
+    stopped: str = "",
+    is_over_budget: bool = False,
+    settled: Mapping[str, int] | None = None,
 ) -> Conclusion:
     """Judge a run.
 
@@ -21,16 +32,89 @@ def conclude(
         suites: The scores of each suite by its name; one that is missing was not measured.
         metrics: The metrics of each suite's task by suite and metric name.
         stopped: Why the run was stopped before its end, in a sentence: then its verdict is Error. Empty: it was not.
+        is_over_budget: It was stopped for its budget: then its verdict is Inconclusive.
+        settled: How many items of each suite made the verdict certain; None: all were to be asked.
     """
-    results = tuple(_result(criterion, spec, suites, metrics) for criterion in spec.criteria)
+    if settled:
+        results = tuple(_early(criterion, spec, suites, metrics, settled) for criterion in spec.criteria)
+        suites = {name: suite.first(settled[name]) for name, suite in suites.items() if settled.get(name)}
+    else:
+        if is_over_budget:
+            suites = {name: replace(suite, expected=0) for name, suite in suites.items()}
+        results = tuple(_result(_at_the_end(criterion, spec), spec, suites, metrics) for criterion in spec.criteria)
     verdict = criteria.worst_of(result.verdict for result in results if result.required)
-    message = stopped or _overall_fault(spec, suites) or _sentence(verdict, results)
-    if stopped or _overall_fault(spec, suites):
+    fault = _overall_fault(spec, suites)
+    message = stopped or fault or _sentence(verdict, results)
+    if fault or (stopped and not is_over_budget):
         verdict = Verdict.ERROR
+    elif stopped:
+        verdict = Verdict.INCONCLUSIVE
+        results = tuple(_undecided(result) for result in results)
+    elif settled:
+        planned = sum(len(suite.order) for suite in suites.values())
+        message = f"Certain after {sum(settled.values())} of {planned} items. {message}"
     values = _values(spec, suites, metrics)
     return Conclusion(
         verdict=verdict, message=message, criteria=results, metrics=values, score=_score(spec, metrics, values)
     )
+
+
+def settled(
+    spec: RunSpec, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]]
+) -> dict[str, int] | None:
+    """Tell how many items of each suite make the verdict certain; None while it is not.
+
+    It is once a required criterion has certainly failed, or all have certainly passed. What has passed or failed so
+    early by intervals that hold at every look would, but with the probability that was set apart for it, have done so
+    at the end.
+    """
+    items = {name: suite.complete for name, suite in suites.items()}
+    required = [criterion for criterion in spec.criteria if criterion.required]
+    verdicts = [_early(criterion, spec, suites, metrics, items).verdict for criterion in required]
+    is_certain = Verdict.FAILED in verdicts or all(verdict is Verdict.PASSED for verdict in verdicts)
+    return items if verdicts and is_certain else None
+
+
+def _early(
+    criterion: Criterion,
+    spec: RunSpec,
+    suites: Mapping[str, Measured],
+    metrics: Mapping[str, Mapping[str, Metric]],
+    items: Mapping[str, int],
+) -> CriterionResult:
+    """Judge a criterion by the first items only."""
+    tail = EARLY_SHARE * (1 - criterion.confidence) / 2
+    suite = suites.get(criterion.suite_name)
+    metric = metrics.get(criterion.suite_name, {}).get(criterion.metric_name)
+    goal = criterion.goal or (metric.goal if metric else Goal.MAXIMIZE)
+    if suite is None or metric is None or not items.get(criterion.suite_name):
+        judgement = Judgement(verdict=Verdict.INCONCLUSIVE, message="The run was decided before this was measured.")
+        found = Evidence(is_early=True)
+    else:
+        found = measuring.early_evidence(criterion, metric, suite, items[criterion.suite_name], tail=tail)
+        judgement = criteria.judge(criterion, goal, found)
+        if judgement.verdict in (Verdict.PASSED, Verdict.FAILED) and _needs_calibration(criterion, spec):
+            judgement = Judgement(verdict=Verdict.INCONCLUSIVE, message="The judges are not vouched for yet.")
+    return _told_result(criterion, goal, judgement, found, confidence=1 - 2 * tail)
+
+
+def _needs_calibration(criterion: Criterion, spec: RunSpec) -> bool:
+    return any(suite.name == criterion.suite_name and suite.calibration for suite in spec.suites)
+
+
+def _at_the_end(criterion: Criterion, spec: RunSpec) -> Criterion:
+    """Leave for the end what looking early did not take of the probability of error."""
+    if not spec.execution.stop_early or criterion.relative is None:
+        return criterion
+    confidence = 1 - (1 - EARLY_SHARE) * (1 - criterion.relative.confidence)
+    return replace(criterion, relative=replace(criterion.relative, confidence=confidence))
+
+
+def _undecided(result: CriterionResult) -> CriterionResult:
+    if result.verdict is Verdict.ERROR:
+        return result
+    message = f"The budget was spent before all was measured. So far: {result.message}"
+    return replace(result, verdict=Verdict.INCONCLUSIVE, message=message)
 
 
 def _doubt(
@@ -72,6 +156,12 @@ def _result(
     judgement = criteria.judge(criterion, goal, found)
     if judgement.verdict is not Verdict.ERROR and (doubt := _doubt(criterion, spec, suites, metrics)):
         judgement = Judgement(verdict=Verdict.INCONCLUSIVE, message=f"{doubt} {judgement.message}")
+    return _told_result(criterion, goal, judgement, found, confidence=criterion.confidence)
+
+
+def _told_result(
+    criterion: Criterion, goal: Goal, judgement: Judgement, found: Evidence, *, confidence: float
+) -> CriterionResult:
     return CriterionResult(
         name=criterion.name,
         metric=criterion.metric,
@@ -79,8 +169,9 @@ def _result(
         verdict=judgement.verdict,
         message=judgement.message,
         evidence=_told(found),
-        confidence=criterion.confidence,
+        confidence=confidence,
         required=criterion.required,
+        advised_samples=judgement.advised_samples,
     )
 
 
@@ -101,6 +192,7 @@ def _told(evidence: Evidence) -> Evidence:
         delta_interval=interval(evidence.delta_interval),
         p_value=evidence.p_value,
         samples=evidence.samples,
+        is_early=evidence.is_early,
         problem=evidence.problem,
     )
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jmespath
@@ -20,6 +20,7 @@ from touchstone_evaluation.core.spec import Dataset, Json, Layout
 
 SQUAD_RECORDS = "data[].paragraphs[]"
 FILTERED = "the filter is not true of it"
+ORDER_SEED = 20_261_128
 DUPLICATE = "the same item is there already"
 
 
@@ -71,6 +72,12 @@ def of(items: Sequence[Item], left_out: Mapping[str, int] | None = None) -> Draw
     return Drawn(items=tuple(items), left_out=dict(left_out or {}), digest=digest_json([item.digest for item in items]))
 
 
+def shuffled(drawn: Drawn) -> Drawn:
+    """Put items into an order that has nothing to do with the file's: what is seen first then stands for the rest."""
+    items = tuple(sorted(drawn.items, key=lambda item: _rank(item, ORDER_SEED)))
+    return replace(drawn, items=items)
+
+
 def _rank(item: Item, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{item.digest}".encode()).digest()
 
@@ -103,7 +110,10 @@ def _squad_item(question: Any, paragraph: Mapping[str, Any], number: int) -> Ite
             "question": question["question"],
             "answers": list(dict.fromkeys(answers)),
             "relevant_texts": texts,
-            "metadata": {"is_impossible": bool(question.get("is_impossible", False))},
+            "metadata": {
+                "is_impossible": bool(question.get("is_impossible", False)),
+                "paragraph": digest_json(paragraph["context"]).removeprefix("sha256:")[:16],
+            },
         }
     except (KeyError, TypeError, AttributeError) as error:
         raise Unreadable(f"record {number} is no SQuAD paragraph: {error!r}. Check `records`.") from error

@@ -24,6 +24,7 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
             "sampling": asdict(suite.sampling),
             "parameters": dict(suite.parameters),
             "judges": [[judge.name, judge.subject.digest] for judge in suite.judges],
+            "cluster_by": suite.cluster_by,
             "calibration": asdict(suite.calibration) if suite.calibration else None,
         }
         for suite in spec.suites
@@ -31,6 +32,7 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
     execution = {
         "on_item_error": spec.execution.on_item_error,
         "max_error_ratio": spec.execution.max_error_ratio,
+        "stop_early": spec.execution.stop_early,
     }
     criteria = [asdict(criterion) for criterion in spec.criteria]
     return digest_json({"suites": suites, "criteria": criteria, "execution": execution})

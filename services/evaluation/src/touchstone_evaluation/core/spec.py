@@ -134,6 +134,8 @@ class Suite:
     parameters: Parameters = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
     calibration: Calibration | None = None
+    cluster_by: str = ""
+    """The item metadata that tells what items belong together, as their document; empty: each stands alone."""
     weight: float = 1.0
 
 
@@ -191,6 +193,12 @@ class Execution:
     parallelism: int = DEFAULT_PARALLELISM
     max_tokens: int = 0
     """0: no budget."""
+    max_seconds: int = 0
+    """0: no budget."""
+    max_items: int = 0
+    """0: no budget."""
+    stop_early: bool = False
+    """Ends the run as soon as its verdict is certain."""
     on_item_error: ItemErrorPolicy = ItemErrorPolicy.COUNT
     max_error_ratio: float = DEFAULT_MAX_ERROR_RATIO
     deadline_seconds: int = DEFAULT_DEADLINE_SECONDS

@@ -217,8 +217,9 @@ def _contradicts(goal: Goal, metric: Metric) -> bool:
 def _execution(field: str, execution: Execution) -> Iterator[Violation]:
     if not 1 <= execution.parallelism <= MAX_PARALLELISM:
         yield Violation(f"{field}.parallelism", f"must lie between 1 and {MAX_PARALLELISM}")
-    if execution.max_tokens < 0:
-        yield Violation(f"{field}.max_tokens", "must be 0, for no budget, or more")
+    for name in ("max_tokens", "max_seconds", "max_items"):
+        if getattr(execution, name) < 0:
+            yield Violation(f"{field}.{name}", "must be 0, for no budget, or more")
     if not 0 <= execution.max_error_ratio <= 1:
         yield Violation(f"{field}.max_error_ratio", "must lie between 0 and 1")
     if execution.deadline_seconds < 1:

@@ -7,11 +7,11 @@ from touchstone_runtime.revisions import digest_bytes
 
 from touchstone_evaluation.core import concluding
 from touchstone_evaluation.core.items import Item, ItemDigest
-from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.runs import Artifact, Run
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.task import Task
 from touchstone_evaluation.ports import Artefacts, Reporter, Runs
+from touchstone_evaluation.service.looking import Looking
 
 
 class Concluding:
@@ -21,7 +21,7 @@ class Concluding:
         self._runs = runs
         self._artefacts = artefacts
         self._reporter = reporter
-        self._tasks = tasks
+        self._looking = Looking(runs, tasks)
 
     def conclude(self, dispatch_id: str) -> None:
         """Judge a run whose shards have ended, or that was stopped; one that has ended stays as it is."""
@@ -29,11 +29,15 @@ class Concluding:
         if run.state.is_final:
             return
         scores = self._runs.scores(dispatch_id)
-        metrics = {
-            suite.name: {metric.name: metric for metric in self._tasks[suite.task].metrics(suite.parameters)}
-            for suite in run.spec.suites
-        }
-        conclusion = concluding.conclude(run.spec, self._measured(run, scores), metrics, stopped=run.stopped)
+        metrics = self._looking.metrics(run)
+        conclusion = concluding.conclude(
+            run.spec,
+            self._looking.measured(run, scores),
+            metrics,
+            stopped=run.stopped,
+            is_over_budget=run.is_over_budget,
+            settled=run.settled,
+        )
         items = {
             suite: {item.digest: item for item in self._runs.items(dispatch_id, suite, digests)}
             for suite, digests in _asked(scores).items()
@@ -44,20 +48,6 @@ class Concluding:
             self._put(run, "items", "items.jsonl", _lines(run, scores, items)),
         ]
         self._runs.finish(dispatch_id, conclusion, artifacts)
-
-    def _measured(self, run: Run, scores: list[Score]) -> dict[str, Measured]:
-        execution = run.spec.execution
-        return {
-            suite.name: Measured(
-                scores=[score for score in scores if score.asking.suite == suite.name],
-                expected=run.suites[suite.name].expected,
-                policy=execution.on_item_error,
-                max_error_ratio=execution.max_error_ratio,
-                is_paired=self._tasks[suite.task].load(suite.parameters) is None,
-            )
-            for suite in run.spec.suites
-            if suite.name in run.suites
-        }
 
     def _put(self, run: Run, name: str, file: str, content: bytes) -> Artifact:
         """Store a file. A store that is away makes the job be tried again: no verdict without its report."""

@@ -42,7 +42,7 @@ class Course:
         run = self._runs.get(dispatch_id)
         if run.state.is_final:
             return
-        if run.stopped or self._runs.is_worked_off(dispatch_id):
+        if run.stopped or run.settled or self._runs.is_worked_off(dispatch_id):
             self._send(JobKind.CONCLUDE, dispatch_id)
             return
 
@@ -65,7 +65,7 @@ class Course:
                 self._close(run, _why(job))
                 return
         if why := reason_to_stop(run, self._now()):
-            self._runs.stop(dispatch_id, why)
+            self._runs.stop(dispatch_id, why.why, is_budget=why.is_budget)
         if not run.suites:
             self._ensure(JobKind.PLAN, dispatch_id)
             if not why:

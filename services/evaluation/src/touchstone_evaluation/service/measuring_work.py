@@ -14,6 +14,7 @@ from touchstone_evaluation.ports import Runs
 from touchstone_evaluation.service.asking import Asker
 from touchstone_evaluation.service.course import Course
 from touchstone_evaluation.service.load_work import Loading
+from touchstone_evaluation.service.looking import Looking
 
 Beat = Callable[[], None]
 """Called between items; raises when the work must stop."""
@@ -34,6 +35,7 @@ class Measuring:
         self._runs = runs
         self._asker = asker
         self._loading = Loading(runs, asker)
+        self._looking = Looking(runs, tasks)
         self._course = course
         self._tasks = tasks
         self._now = now
@@ -55,6 +57,8 @@ class Measuring:
         else:
             await self._loading.put_on(run, suite, load, found, lambda: self._should_stop(run.dispatch_id, beat))
         await asyncio.to_thread(self._runs.end_shard, dispatch_id, number)
+        askings = len(shard.items) * suite.sampling.repeats * len(run.spec.sides)
+        await asyncio.to_thread(self._looking.look, dispatch_id, askings)
         await asyncio.to_thread(self._course.advance, dispatch_id)
 
     async def _by_items(
@@ -73,5 +77,5 @@ class Measuring:
         await asyncio.to_thread(beat)
         run = await asyncio.to_thread(self._runs.get, dispatch_id)
         if why := reason_to_stop(run, self._now()):
-            await asyncio.to_thread(self._runs.stop, dispatch_id, why)
-        return bool(why) or run.state.is_final
+            await asyncio.to_thread(self._runs.stop, dispatch_id, why.why, is_budget=why.is_budget)
+        return why is not None or bool(run.settled) or run.state.is_final

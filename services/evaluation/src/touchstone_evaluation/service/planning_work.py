@@ -32,6 +32,8 @@ class Planning:
         if not run.state.is_final and not run.suites:
             loads = {suite.name: self._tasks[suite.task].load(suite.parameters) for suite in run.spec.suites}
             drawn = {suite.name: self._draw(suite, loads[suite.name]) for suite in run.spec.suites}
+            if run.spec.execution.stop_early:
+                drawn = {name: datasets.shuffled(found) for name, found in drawn.items()}
             digested = {name: [item.digest for item in found.items] for name, found in drawn.items()}
             plan = Plan(
                 suites={suite.name: _planned(suite, drawn[suite.name], loads[suite.name]) for suite in run.spec.suites},
