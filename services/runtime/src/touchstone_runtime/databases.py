@@ -8,9 +8,18 @@ import logging
 from typing import Any
 
 import tenacity
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from sqlalchemy import Connection, Engine, ExceptionContext, MetaData, create_engine, event, func, inspect, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    ExceptionContext,
+    MetaData,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import OperationalError
 
@@ -92,11 +101,23 @@ def _create_tables(engine: Engine, metadata: MetaData) -> None:
             connection.execute(select(func.pg_advisory_xact_lock(CREATION_LOCK)))
         present = {table: {column["name"] for column in columns} for table, columns in _columns(connection).items()}
         metadata.create_all(connection)
-        operations = Operations(MigrationContext.configure(connection))
-        for table in metadata.sorted_tables:
-            for column in table.columns:
-                if table.name in present and column.name not in present[table.name]:
-                    operations.add_column(table.name, column._copy())
+        missing = [
+            column
+            for table in metadata.sorted_tables
+            for column in table.columns
+            if table.name in present and column.name not in present[table.name]
+        ]
+        if missing:
+            _add(connection, missing)
+
+
+def _add(connection: Connection, columns: list[Column[Any]]) -> None:
+    from alembic.migration import MigrationContext  # noqa: PLC0415 - a third of a second, needed after upgrades only
+    from alembic.operations import Operations  # noqa: PLC0415
+
+    operations = Operations(MigrationContext.configure(connection))
+    for column in columns:
+        operations.add_column(column.table.name, column._copy())
 
 
 def _columns(connection: Connection) -> dict[str, list[ReflectedColumn]]:

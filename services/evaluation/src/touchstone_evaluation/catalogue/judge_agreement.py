@@ -6,14 +6,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from touchstone_evaluation.catalogue.judge_rating import rubric_of
-from touchstone_evaluation.core import judging
+from touchstone_evaluation.core import judging, rubrics
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.judging import Preference
-from touchstone_evaluation.core.rubrics import RUBRICS
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.statistics import Floats, Statistic
-from touchstone_evaluation.core.task import Ask, Corpus, LoadShape, Mean, Metric, Outcome, Seat, Steps
+from touchstone_evaluation.core.task import Ask, Corpus, LoadShape, Metric, Outcome, Seat, Steps, share
 
 Labelling: TypeAlias = Generator[tuple[Ask, ...], tuple[Outcome, ...], str]
 """Asks, and returns a label."""
@@ -56,21 +54,7 @@ class JudgeAgreement:
         "additionalProperties": False,
         "required": ["rubric"],
         "properties": {
-            "rubric": {
-                "description": "As of judge-rating: what is to be calibrated.",
-                "oneOf": [
-                    {"enum": list(RUBRICS)},
-                    {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["criteria"],
-                        "properties": {
-                            "criteria": {"type": "string", "minLength": 1, "maxLength": 8000},
-                            "highest": {"type": "integer", "minimum": 2, "maximum": 10},
-                        },
-                    },
-                ],
-            },
+            "rubric": rubrics.schema("As of judge-rating: what is to be calibrated.", has_reference=False),
             "mode": {
                 "enum": ["Rating", "Pairwise"],
                 "description": "Rating: items have one response, and the first answer is people's score. Pairwise: "
@@ -88,17 +72,7 @@ class JudgeAgreement:
         weighed = " weighted by squared distance," if is_weighted else ""
         cells = tuple(f"cell_{row}_{column}" for row in range(len(labels)) for column in range(len(labels)))
         return (
-            Metric(
-                name="accuracy",
-                goal=Goal.MAXIMIZE,
-                aggregate=Mean(of="accuracy"),
-                description="Share of items on which the panel gives people's label; 0 to 1.",
-                is_binary=True,
-                lowest=0,
-                highest=1,
-                has_worst=True,
-                is_main=True,
-            ),
+            share("accuracy", "Share of items on which the panel gives people's label", is_binary=True, is_main=True),
             Metric(
                 name="kappa",
                 goal=Goal.MAXIMIZE,
@@ -120,7 +94,7 @@ class JudgeAgreement:
 
     def fault(self, parameters: Parameters, judges: int, *, has_baseline: bool) -> str:
         """It needs a judge, and shows no references."""
-        if judges and rubric_of(parameters).needs_reference:
+        if judges and rubrics.rubric_of(parameters).needs_reference:
             return "judge-agreement has no references to show: take a rubric without one"
         return "" if judges else "judge-agreement needs a judge: name at least one"
 
@@ -137,14 +111,14 @@ class JudgeAgreement:
 
 def _rated(item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Labelling:
     """The panel's score: the median, of two in the middle the lower one."""
-    rubric = rubric_of(parameters)
+    rubric = rubrics.rubric_of(parameters)
     outcomes = yield tuple(judging.rate(seat.name, item.question, item.responses[0], rubric) for seat in judges)
     return str(statistics.median_low([judging.score_of(outcome, rubric) for outcome in outcomes]))
 
 
 def _preferred(item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Labelling:
     """The panel's preference: what wins more points over judges and both orders."""
-    criteria = rubric_of(parameters).criteria
+    criteria = rubrics.rubric_of(parameters).criteria
     first, second = item.responses
     outcomes = yield tuple(
         judging.compare(seat.name, item.question, *ordered, criteria)
@@ -161,7 +135,7 @@ def _labels(parameters: Parameters) -> tuple[str, ...]:
         return LABELS
     if "rubric" not in parameters:  # ListTasks asks without parameters
         return ("0", "1")
-    return tuple(str(score) for score in rubric_of(parameters).scores)
+    return tuple(str(score) for score in rubrics.rubric_of(parameters).scores)
 
 
 def _is_pairwise(parameters: Parameters) -> bool:

@@ -3,11 +3,10 @@
 from collections.abc import Generator, Mapping
 from typing import cast
 
-from touchstone_evaluation.catalogue.judge_rating import MAX_SAMPLES, reference_of, rubric_of
-from touchstone_evaluation.core import judging
+from touchstone_evaluation.core import judging, rubrics
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.judging import Preference
-from touchstone_evaluation.core.rubrics import RUBRICS, Rubric
+from touchstone_evaluation.core.rubrics import Rubric
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.task import OTHER_SIDE, Ask, LoadShape, Mean, Metric, Outcome, Prompt, Seat, Steps
 
@@ -92,21 +91,9 @@ class JudgePairwise:
         "additionalProperties": False,
         "required": ["rubric"],
         "properties": {
-            "rubric": {
-                "description": "A rubric by name and version, or criteria of your own; its scale takes no part.",
-                "oneOf": [
-                    {"enum": list(RUBRICS)},
-                    {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["criteria"],
-                        "properties": {
-                            "criteria": {"type": "string", "minLength": 1, "maxLength": 8000},
-                            "usesReference": {"type": "boolean"},
-                        },
-                    },
-                ],
-            },
+            "rubric": rubrics.schema(
+                "A rubric by name and version, or criteria of your own; its scale takes no part.", has_scale=False
+            ),
             "against": {
                 "enum": ["Baseline", "Reference"],
                 "description": "The other answer: the baseline's, or the item's first answer. Default: Baseline.",
@@ -114,7 +101,7 @@ class JudgePairwise:
             "samples": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MAX_SAMPLES,
+                "maximum": judging.MAX_SAMPLES,
                 "description": "How often each judge is asked in each order. Default: 1, greedily.",
             },
             "probes": {
@@ -150,7 +137,7 @@ class JudgePairwise:
 
     def steps(self, item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Steps:
         """Ask, judge in both orders, probe."""
-        rubric = rubric_of(parameters)
+        rubric = rubrics.rubric_of(parameters)
         samples = cast("int", parameters.get("samples", 1))
         if parameters.get("against") == "Reference":
             (own,) = yield (Prompt(question=item.question),)
@@ -173,7 +160,7 @@ class JudgePairwise:
 def _play(
     item: Item, answers: tuple[str, str], rubric: Rubric, judges: tuple[Seat, ...], samples: int
 ) -> Generator[tuple[Ask, ...], tuple[Outcome, ...], Games]:
-    reference = reference_of(item, rubric)
+    reference = rubrics.reference_of(item, rubric)
     asks = tuple(
         judging.compare(
             seat.name, item.question, *ordered, rubric.criteria, reference=reference, sample=sample,

@@ -9,12 +9,11 @@ import numpy as np
 
 from touchstone_evaluation.core import judging, rubrics
 from touchstone_evaluation.core.items import Item
-from touchstone_evaluation.core.rubrics import RUBRICS, Rubric
+from touchstone_evaluation.core.rubrics import Rubric
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.statistics import Floats
 from touchstone_evaluation.core.task import Ask, Corpus, LoadShape, Mean, Metric, Outcome, Prompt, Seat, Steps
 
-MAX_SAMPLES = 8
 _SUMS = ("items", "length", "share", "length_squared", "share_squared", "length_share")
 
 
@@ -98,27 +97,14 @@ class JudgeRating:
         "additionalProperties": False,
         "required": ["rubric"],
         "properties": {
-            "rubric": {
-                "description": "A rubric by name and version, or one of your own. Those with a reference take the "
-                "item's first answer as it.",
-                "oneOf": [
-                    {"enum": list(RUBRICS)},
-                    {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["criteria"],
-                        "properties": {
-                            "criteria": {"type": "string", "minLength": 1, "maxLength": 8000},
-                            "highest": {"type": "integer", "minimum": 2, "maximum": 10},
-                            "usesReference": {"type": "boolean"},
-                        },
-                    },
-                ],
-            },
+            "rubric": rubrics.schema(
+                "A rubric by name and version, or one of your own. Those with a reference take the "
+                "item's first answer as it."
+            ),
             "samples": {
                 "type": "integer",
                 "minimum": 1,
-                "maximum": MAX_SAMPLES,
+                "maximum": judging.MAX_SAMPLES,
                 "description": "How often each judge is asked; the mean counts. Default: 1, greedily.",
             },
             "probes": {
@@ -150,7 +136,7 @@ class JudgeRating:
 
     def steps(self, item: Item, parameters: Parameters, judges: tuple[Seat, ...]) -> Steps:
         """Ask, judge, probe."""
-        rubric = rubric_of(parameters)
+        rubric = rubrics.rubric_of(parameters)
         samples = cast("int", parameters.get("samples", 1))
         (outcome,) = yield (Prompt(question=item.question),)
         answer = outcome.text
@@ -173,40 +159,11 @@ class JudgeRating:
         return values
 
 
-def rubric_of(parameters: Parameters) -> Rubric:
-    """The rubric that parameters name or bring."""
-    given = parameters["rubric"]
-    if isinstance(given, str):
-        return rubrics.find(given)
-    own = cast("Mapping[str, Json]", given)
-    return Rubric(
-        criteria=str(own["criteria"]),
-        lowest=1,
-        highest=cast("int", own.get("highest", 5)),
-        worst="does not meet the criteria at all",
-        best="meets them in full",
-        needs_reference=bool(own.get("usesReference", False)),
-    )
-
-
-def reference_of(item: Item, rubric: Rubric) -> str | None:
-    """What the judge is shown as right.
-
-    Raises:
-        LookupError: The rubric needs a reference and the item has no answer.
-    """
-    if not rubric.needs_reference:
-        return None
-    if not item.answers:
-        raise LookupError("the rubric compares with a reference, and the item has no answer")
-    return item.answers[0]
-
-
 def _shares(
     item: Item, answer: str, rubric: Rubric, judges: tuple[Seat, ...], samples: int
 ) -> Generator[tuple[Ask, ...], tuple[Outcome, ...], list[list[float]]]:
     """Each judge's scores of an answer, as shares of the scale: judges x samples."""
-    reference = reference_of(item, rubric)
+    reference = rubrics.reference_of(item, rubric)
     asks = tuple(
         judging.rate(
             seat.name, item.question, answer, rubric, reference=reference, sample=sample, is_sampled=samples > 1

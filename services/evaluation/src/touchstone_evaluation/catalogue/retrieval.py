@@ -1,27 +1,18 @@
 """Retrieval against known relevant passages. Measures the search alone, not what a model makes of it."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from touchstone_evaluation.core import ranking
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Percentile, Query
+from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Percentile, Query, share
 
 DEFAULT_CUTS = (1, 3, 5, 10)
 
 
-def _share(name: str, description: str, *, is_main: bool = False) -> Metric:
-    return Metric(
-        name=name,
-        goal=Goal.MAXIMIZE,
-        aggregate=Mean(of=name),
-        description=f"{description}; mean over items, 0 to 1.",
-        lowest=0,
-        highest=1,
-        has_worst=True,
-        is_main=is_main,
-    )
+_share = partial(share, scale="mean over items, 0 to 1")
 
 
 class Retrieval:

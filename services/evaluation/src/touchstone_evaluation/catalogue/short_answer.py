@@ -10,7 +10,7 @@ from touchstone_evaluation.core.extracting import Extracted, Kind
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.statistics import Floats
-from touchstone_evaluation.core.task import Corpus, LoadShape, Mean, Metric, Prompt, Seat, Steps
+from touchstone_evaluation.core.task import Corpus, LoadShape, Metric, Prompt, Seat, Steps, share
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_TEMPLATES = 10
@@ -19,20 +19,6 @@ TEMPLATES = {
     Kind.LETTER: "{question}\n\n{choices}\n\nAnswer with the letter of the right choice.",
     Kind.PATTERN: "{question}",
 }
-
-
-def _share(name: str, description: str, *, is_binary: bool, is_main: bool = False) -> Metric:
-    return Metric(
-        name=name,
-        goal=Goal.MAXIMIZE,
-        aggregate=Mean(of=name),
-        description=f"{description}; 0 to 1.",
-        is_binary=is_binary,
-        lowest=0,
-        highest=1,
-        has_worst=True,
-        is_main=is_main,
-    )
 
 
 def _spread(sums: Floats) -> Floats:
@@ -82,14 +68,19 @@ class ShortAnswer:
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; of several templates also how far they lie apart."""
         count = len(_templates(parameters))
+        is_binary = count == 1
         found = (
-            _share("flexible_match", "Share of answers that are right however they put it", is_binary=count == 1),
-            _share("strict_match", "Share that are right in the form that was asked for", is_binary=count == 1),
-            _share("extracted", "Share that give anything of the kind at all", is_binary=count == 1),
+            share(
+                "flexible_match",
+                "Share of answers that are right however they put it",
+                is_binary=is_binary,
+                is_main=True,
+            ),
+            share("strict_match", "Share that are right in the form that was asked for", is_binary=is_binary),
+            share("extracted", "Share that give anything of the kind at all", is_binary=is_binary),
         )
-        main = _share(found[0].name, found[0].description.removesuffix("; 0 to 1."), is_binary=count == 1, is_main=True)
-        if count == 1:
-            return (main, *found[1:])
+        if is_binary:
+            return found
         spread = Metric(
             name="template_spread",
             goal=Goal.MINIMIZE,
@@ -97,7 +88,7 @@ class ShortAnswer:
             description="The best template's flexible_match less the worst one's; 0 to 1. Of equally good templates it "
             "is above 0, too: the fewer the items, the more.",
         )
-        return (main, *found[1:], spread)
+        return (*found, spread)
 
     def unfit(self, item: Item) -> str:
         """An item needs an answer."""

@@ -8,34 +8,23 @@ from jsonschema import Draft202012Validator
 
 from touchstone_evaluation.core import json_answers
 from touchstone_evaluation.core.items import Item
-from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Prompt
-
-
-def _metric(name: str, description: str, *, is_binary: bool = True, is_main: bool = False) -> Metric:
-    return Metric(
-        name=name,
-        goal=Goal.MAXIMIZE,
-        aggregate=Mean(of=name),
-        description=f"{description}; 0 to 1.",
-        is_binary=is_binary,
-        lowest=0,
-        highest=1,
-        has_worst=True,
-        is_main=is_main,
-    )
-
+from touchstone_evaluation.core.spec import Json, Parameters, SubjectKind
+from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Prompt, share
 
 _METRICS = (
-    _metric("schema_valid", "Share of answers that are one JSON document which the schema accepts", is_main=True),
-    _metric("json_valid", "Share of answers that are one JSON document and nothing else"),
-    _metric("json_found", "Share of answers that hold a JSON object or array among other words"),
-    _metric(
+    share(
+        "schema_valid",
+        "Share of answers that are one JSON document which the schema accepts",
+        is_binary=True,
+        is_main=True,
+    ),
+    share("json_valid", "Share of answers that are one JSON document and nothing else", is_binary=True),
+    share("json_found", "Share of answers that hold a JSON object or array among other words", is_binary=True),
+    share(
         "field_accuracy",
         "Mean share of the gold's fields that the answer has with an equal value; of an answer that is no JSON 0",
-        is_binary=False,
     ),
-    _metric("exact", "Share of answers that have all fields of the gold with equal values"),
+    share("exact", "Share of answers that have all fields of the gold with equal values", is_binary=True),
 )
 
 

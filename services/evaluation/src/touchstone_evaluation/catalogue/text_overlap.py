@@ -1,11 +1,12 @@
 """Generated text against reference texts, by the words and characters they share. Not by what they mean."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from touchstone_evaluation.core import overlap
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import Aggregate, Corpus, LoadShape, Mean, Metric, Outcome, Prompt, Ratio
+from touchstone_evaluation.core.task import Aggregate, Corpus, LoadShape, Mean, Metric, Outcome, Prompt, Ratio, share
 
 _BLEU = (
     *(f"bleu_matches_{order}" for order in range(1, overlap.MAX_ORDER + 1)),
@@ -15,17 +16,7 @@ _BLEU = (
 )
 
 
-def _share(name: str, description: str, *, is_main: bool = False) -> Metric:
-    return Metric(
-        name=name,
-        goal=Goal.MAXIMIZE,
-        aggregate=Mean(of=name),
-        description=f"{description}; mean over items of the best gold; 0 to 1.",
-        lowest=0,
-        highest=1,
-        has_worst=True,
-        is_main=is_main,
-    )
+_share = partial(share, scale="mean over items of the best gold; 0 to 1")
 
 
 def _number(name: str, goal: Goal, aggregate: Aggregate, description: str) -> Metric:

@@ -18,6 +18,8 @@ from touchstone_evaluation.core.spec import Json
 from touchstone_evaluation.core.task import Outcome, Prompt
 
 MAX_OUTPUT_TOKENS = 512
+MAX_SAMPLES = 8
+"""How often one judge may be asked the same."""
 MAX_REASON_CHARACTERS = 240
 SAMPLING_TEMPERATURE = 0.7
 """Of a judge that is asked several times."""

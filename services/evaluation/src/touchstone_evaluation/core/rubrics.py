@@ -5,6 +5,10 @@ A change of a rubric's words is a new version: verdicts are bound to what was as
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
+
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.spec import Json, Parameters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +73,52 @@ RUBRICS: Mapping[str, Rubric] = {
 }
 
 
-def find(name: str) -> Rubric:
-    """Find a rubric.
+def rubric_of(parameters: Parameters) -> Rubric:
+    """The rubric that parameters name or bring."""
+    given = parameters["rubric"]
+    if isinstance(given, str):
+        return RUBRICS[given]
+    own = cast("Mapping[str, Json]", given)
+    return Rubric(
+        criteria=str(own["criteria"]),
+        lowest=1,
+        highest=cast("int", own.get("highest", 5)),
+        worst="does not meet the criteria at all",
+        best="meets them in full",
+        needs_reference=bool(own.get("usesReference", False)),
+    )
+
+
+def reference_of(item: Item, rubric: Rubric) -> str | None:
+    """What the judge is shown as right.
 
     Raises:
-        KeyError: There is none of this name and version.
+        LookupError: The rubric needs a reference and the item has no answer.
     """
-    return RUBRICS[name]
+    if not rubric.needs_reference:
+        return None
+    if not item.answers:
+        raise LookupError("the rubric compares with a reference, and the item has no answer")
+    return item.answers[0]
+
+
+def schema(description: str, *, has_scale: bool = True, has_reference: bool = True) -> dict[str, Json]:
+    """The JSON Schema of a parameter that names a rubric or brings one.
+
+    Args:
+        description: What the task does with it.
+        has_scale: One of their own may say its highest score.
+        has_reference: One of their own may be shown the item's first answer.
+    """
+    own: dict[str, Json] = {"criteria": {"type": "string", "minLength": 1, "maxLength": 8000}}
+    if has_scale:
+        own["highest"] = {"type": "integer", "minimum": 2, "maximum": 10}
+    if has_reference:
+        own["usesReference"] = {"type": "boolean"}
+    brought: dict[str, Json] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["criteria"],
+        "properties": own,
+    }
+    return {"description": description, "oneOf": [{"enum": list(RUBRICS)}, brought]}

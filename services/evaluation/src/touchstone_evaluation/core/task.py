@@ -90,6 +90,23 @@ OTHER_SIDE = "@other"
 """The other side: the baseline while the subject is scored, the subject while the baseline is."""
 
 
+def share(
+    name: str, description: str, *, scale: str = "0 to 1", is_binary: bool = False, is_main: bool = False
+) -> Metric:
+    """A metric that is the mean of items' values of 0 to 1, of which more is better."""
+    return Metric(
+        name=name,
+        goal=Goal.MAXIMIZE,
+        aggregate=Mean(of=name),
+        description=f"{description}; {scale}.",
+        is_binary=is_binary,
+        lowest=0,
+        highest=1,
+        has_worst=True,
+        is_main=is_main,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """Asks a model: one user turn."""
