@@ -22,7 +22,7 @@ test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the
 test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its own (7 GB)
 	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm
 check: lint types  ## what needs no running process: lint, types, drift
-	@$(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && $(RUN) python -m touchstone_operator.reference docs/kinds.md --check && protos/check
+	@$(UV) lock --check --quiet --project services/inference/vllm && $(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && $(RUN) python -m touchstone_operator.reference docs/kinds.md --check && protos/check
 lint: setup     ## ruff, import contracts, buf
 	@$(RUN) ruff check && $(RUN) ruff format --check && $(RUN) lint-imports && $(RUN) buf lint protos
 format: setup   ## rewrite the code as the linter wants it
