@@ -319,3 +319,23 @@ def load(spec: pb.RunSpec, **parameters: int) -> pb.RunSpec:
     spec.criteria[0].metric = "load/throughput_tokens_per_second"
     spec.criteria[0].absolute.value = 0
     return spec
+
+
+async def test_slices_are_told_with_the_verdict_and_a_field_that_no_item_has_is_refused(
+    bench: Any, tmp_path: Path
+) -> None:
+    lines = [
+        {"question": f"What is {n}", "answers": [f"answer {n}"], "metadata": {"half": "low" if n < 20 else "high"}}
+        for n in range(40)
+    ]
+    (tmp_path / "sliced.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    spec = bench.spec("weak", "good")
+    spec.suites[0].dataset.uri = f"file://{tmp_path}/sliced.jsonl"
+    spec.suites[0].slice_by.append("half")
+    ended = await bench.run("sliced", spec)
+    assert {(one.value, one.samples, one.is_worse) for one in ended.slices} == {("low", 20, True), ("high", 20, True)}
+    assert all(one.measured == pytest.approx(0.2) and one.ci_high < 0 for one in ended.slices)
+    spec.suites[0].slice_by[0] = "whole"
+    ended = await bench.run("unsliced", spec)
+    assert ended.verdict == pb.VERDICT_ERROR
+    assert "no item has the metadata 'whole'; there are half" in ended.message

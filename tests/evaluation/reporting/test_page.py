@@ -32,12 +32,12 @@ CONTAINS: Mapping[str, tuple[float, float]] = {
 }
 
 
-def page() -> str:
+def page(labels: Mapping[str, Mapping[str, str]] | None = None) -> str:
     subject = Subject(kind=SubjectKind.MODEL_DEPLOYMENT, name="default/chat", revision="r", digest="sha256:0")
     spec = RunSpec(
         subject=subject,
         baseline=subject,
-        suites=(Suite(name="s", task=TASK.name),),
+        suites=(Suite(name="s", task=TASK.name, slice_by=tuple(labels or ())),),
         criteria=(Criterion(name="c", metric="s/contains", required=True, relative=Relative(max_regression=0.5)),),
         execution=Execution(log_samples=True),
     )
@@ -56,7 +56,12 @@ def page() -> str:
     ]
     metrics = {"s": {metric.name: metric for metric in TASK.metrics({})}}
     measured = Measured(
-        scores=scores, expected=len(NAMES), policy=ItemErrorPolicy.COUNT, max_error_ratio=0, is_paired=True
+        scores=scores,
+        expected=len(NAMES),
+        policy=ItemErrorPolicy.COUNT,
+        max_error_ratio=0,
+        is_paired=True,
+        labels=labels or {},
     )
     conclusion = concluding.conclude(spec, {"s": measured}, metrics, stopped="")
     items = {"s": {item.digest: item for item in ITEMS.values()}}
@@ -68,3 +73,9 @@ def test_the_worst_items_are_those_that_lost() -> None:
     worst = text[text.index("Worst items") :]
     assert "lost?" in worst
     assert not any(f"{name}?" in worst for name in NAMES if name != "lost")
+
+
+def test_slices_too_small_to_tell_are_named() -> None:
+    text = page({"language": {item.digest: "de" for item in ITEMS.values()}})
+    assert "s/contains by language" in text
+    assert "too few items to tell" in text

@@ -90,6 +90,7 @@ def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
     message = pb.Suite(
         name=spec.name, task=spec.task, weight=float(spec.weight), judges=judged_by, cluster_by=spec.cluster_by or ""
     )
+    message.slice_by.extend(spec.slice_by or ())
     if spec.calibration:
         message.calibration.suite = spec.calibration.suite
         message.calibration.metric = spec.calibration.metric

@@ -153,6 +153,10 @@ class Suite(ApiModel):
     cluster_by: Annotated[str, text(63, pattern=r"^[A-Za-z0-9_.-]+$")] | None = None
     """clusterBy is the item metadata that tells which items belong together, as those of one document: intervals then
     resample documents. Unset: each item stands alone."""
+    slice_by: (
+        Annotated[tuple[Annotated[str, text(63, pattern=r"^[A-Za-z0-9_.-]+$")], ...], Field(max_length=4)] | None
+    ) = None
+    """sliceBy is the item metadata by which metrics are told apart. Unset: they are not."""
     load: LoadShape | None = None
     """load is the load of a `load` suite."""
     parameters: OpenObject | None = None

@@ -295,6 +295,7 @@ class Suite(google.protobuf.message.Message):
     JUDGES_FIELD_NUMBER: builtins.int
     CALIBRATION_FIELD_NUMBER: builtins.int
     CLUSTER_BY_FIELD_NUMBER: builtins.int
+    SLICE_BY_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the run; metrics are named `SUITE/METRIC`."""
     task: builtins.str
@@ -325,6 +326,10 @@ class Suite(google.protobuf.message.Message):
     def calibration(self) -> global___Calibration:
         """calibration says how well the judges must be known to judge. Unset: they are taken at their word."""
 
+    @property
+    def slice_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """slice_by is the item metadata by which metrics are told apart, at most 4 fields."""
+
     def __init__(
         self,
         *,
@@ -337,9 +342,10 @@ class Suite(google.protobuf.message.Message):
         judges: collections.abc.Iterable[global___Judge] | None = ...,
         calibration: global___Calibration | None = ...,
         cluster_by: builtins.str = ...,
+        slice_by: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "cluster_by", b"cluster_by", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "task", b"task", "weight", b"weight"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "cluster_by", b"cluster_by", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "slice_by", b"slice_by", "task", b"task", "weight", b"weight"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_weight", b"_weight"]) -> typing.Literal["weight"] | None: ...
 
 global___Suite = Suite
@@ -642,6 +648,7 @@ class Run(google.protobuf.message.Message):
     START_TIME_FIELD_NUMBER: builtins.int
     COMPLETION_TIME_FIELD_NUMBER: builtins.int
     HEARTBEAT_TIME_FIELD_NUMBER: builtins.int
+    SLICES_FIELD_NUMBER: builtins.int
     dispatch_id: builtins.str
     """dispatch_id names the run."""
     state: global___RunState.ValueType
@@ -692,6 +699,10 @@ class Run(google.protobuf.message.Message):
     def heartbeat_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
         """heartbeat_time is when a worker last reported."""
 
+    @property
+    def slices(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Slice]:
+        """slices are the metrics by the fields that suites name in slice_by."""
+
     def __init__(
         self,
         *,
@@ -710,9 +721,10 @@ class Run(google.protobuf.message.Message):
         start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         completion_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         heartbeat_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        slices: collections.abc.Iterable[global___Slice] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_score", b"_score", "completion_time", b"completion_time", "heartbeat_time", b"heartbeat_time", "progress", b"progress", "score", b"score", "spec", b"spec", "start_time", b"start_time", "usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_score", b"_score", "artifacts", b"artifacts", "completion_time", b"completion_time", "criteria", b"criteria", "dispatch_id", b"dispatch_id", "heartbeat_time", b"heartbeat_time", "message", b"message", "metrics", b"metrics", "progress", b"progress", "score", b"score", "spec", b"spec", "start_time", b"start_time", "state", b"state", "suite_digest", b"suite_digest", "usage", b"usage", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_score", b"_score", "artifacts", b"artifacts", "completion_time", b"completion_time", "criteria", b"criteria", "dispatch_id", b"dispatch_id", "heartbeat_time", b"heartbeat_time", "message", b"message", "metrics", b"metrics", "progress", b"progress", "score", b"score", "slices", b"slices", "spec", b"spec", "start_time", b"start_time", "state", b"state", "suite_digest", b"suite_digest", "usage", b"usage", "verdict", b"verdict"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_score", b"_score"]) -> typing.Literal["score"] | None: ...
 
 global___Run = Run
@@ -836,6 +848,75 @@ class MetricValue(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
 
 global___MetricValue = MetricValue
+
+@typing.final
+class Slice(google.protobuf.message.Message):
+    """Slice is one metric over the items that have one value of a field."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    FIELD_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    SAMPLES_FIELD_NUMBER: builtins.int
+    MEASURED_FIELD_NUMBER: builtins.int
+    BASELINE_FIELD_NUMBER: builtins.int
+    DELTA_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    IS_WORSE_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """metric is `SUITE/METRIC`."""
+    field: builtins.str
+    """field is the item metadata."""
+    value: builtins.str
+    """value is the field's value."""
+    samples: builtins.int
+    """samples is how many items have it."""
+    measured: builtins.float
+    """measured is the subject's value. Unset: there are too few items."""
+    baseline: builtins.float
+    """baseline is the baseline's value. Unset: none was measured."""
+    delta: builtins.float
+    """delta is measured minus baseline."""
+    ci_low: builtins.float
+    """ci_low is the lower bound of delta's interval, or of measured's where there is no baseline."""
+    ci_high: builtins.float
+    """ci_high is the upper bound of that interval."""
+    confidence: builtins.float
+    """confidence is the interval's level, after the number of slices was allowed for."""
+    is_worse: builtins.bool
+    """is_worse says that the whole interval of delta is on the worse side."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.str = ...,
+        field: builtins.str = ...,
+        value: builtins.str = ...,
+        samples: builtins.int = ...,
+        measured: builtins.float | None = ...,
+        baseline: builtins.float | None = ...,
+        delta: builtins.float | None = ...,
+        ci_low: builtins.float | None = ...,
+        ci_high: builtins.float | None = ...,
+        confidence: builtins.float = ...,
+        is_worse: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_measured", b"_measured", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "delta", b"delta", "measured", b"measured"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_measured", b"_measured", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "confidence", b"confidence", "delta", b"delta", "field", b"field", "is_worse", b"is_worse", "measured", b"measured", "metric", b"metric", "samples", b"samples", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_baseline", b"_baseline"]) -> typing.Literal["baseline"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_high", b"_ci_high"]) -> typing.Literal["ci_high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_low", b"_ci_low"]) -> typing.Literal["ci_low"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_delta", b"_delta"]) -> typing.Literal["delta"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_measured", b"_measured"]) -> typing.Literal["measured"] | None: ...
+
+global___Slice = Slice
 
 @typing.final
 class Progress(google.protobuf.message.Message):

@@ -6,7 +6,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 
 from touchstone_evaluation.api import specs
-from touchstone_evaluation.core.results import CriterionResult, Interval, MetricValue
+from touchstone_evaluation.core.results import CriterionResult, Interval, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.spec import Verdict
 
@@ -53,6 +53,7 @@ def run(found: Run) -> pb.Run:
         message.message = conclusion.message
         message.criteria.extend(_result(result) for result in conclusion.criteria)
         message.metrics.extend(_metric(value) for value in conclusion.metrics)
+        message.slices.extend(_slice(found) for found in conclusion.slices)
         if conclusion.score is not None:
             message.score = conclusion.score
     _times(message, found)
@@ -92,6 +93,24 @@ def _result(result: CriterionResult) -> pb.CriterionResult:
         advised_samples=result.advised_samples,
     )
     interval: Interval | None = evidence.delta_interval or evidence.value_interval
+    if interval is not None:
+        message.ci_low, message.ci_high = interval
+    return message
+
+
+def _slice(found: Slice) -> pb.Slice:
+    message = pb.Slice(
+        metric=found.metric,
+        field=found.field,
+        value=found.value,
+        samples=found.samples,
+        measured=found.measured,
+        baseline=found.baseline,
+        delta=found.delta,
+        confidence=found.confidence,
+        is_worse=found.is_worse,
+    )
+    interval = found.delta_interval or found.interval
     if interval is not None:
         message.ci_low, message.ci_high = interval
     return message

@@ -112,6 +112,7 @@ def _suite(message: pb.Suite) -> Suite:
         parameters=_whole_numbers(json_format.MessageToDict(message.parameters)),
         judges=tuple(Judge(name=judge.name, subject=_subject(judge.subject)) for judge in message.judges),
         cluster_by=message.cluster_by,
+        slice_by=tuple(message.slice_by),
         calibration=Calibration(
             suite=message.calibration.suite,
             metric=message.calibration.metric,
@@ -229,6 +230,7 @@ def _suite_message(suite: Suite) -> pb.Suite:
         parameters=parameters if suite.parameters else None,
         judges=[pb.Judge(name=judge.name, subject=_subject_message(judge.subject)) for judge in suite.judges],
         cluster_by=suite.cluster_by,
+        slice_by=suite.slice_by,
         calibration=pb.Calibration(**asdict(suite.calibration)) if suite.calibration else None,
         weight=suite.weight,
     )

@@ -4,13 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from touchstone_evaluation.core import criteria, measuring
+from touchstone_evaluation.core import criteria, measuring, slicing
 from touchstone_evaluation.core.criteria import Judgement
 from touchstone_evaluation.core.measuring import Measured
-from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evidence, Interval, MetricValue
+from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evidence, Interval, MetricValue, Slice
 from touchstone_evaluation.core.spec import Criterion, Goal, RunSpec, Side, Verdict
 from touchstone_evaluation.core.task import Metric
 
+MAX_SLICED = 4
+"""Metrics of a suite that are sliced: the main ones first, then those of criteria."""
 EARLY_SHARE = 0.2
 """Of the probability of error, what is spent on ending early; the rest is left for the end. Together they are what was
 asked for (Bonferroni)."""
@@ -55,7 +57,12 @@ def conclude(
         message = f"Certain after {sum(settled.values())} of {planned} items. {message}"
     values = _values(spec, suites, metrics)
     return Conclusion(
-        verdict=verdict, message=message, criteria=results, metrics=values, score=_score(spec, metrics, values)
+        verdict=verdict,
+        message=message,
+        criteria=results,
+        metrics=values,
+        score=_score(spec, metrics, values),
+        slices=_slices(spec, suites, metrics),
     )
 
 
@@ -228,6 +235,22 @@ def _values(
             baseline, _ = measuring.value(metric, suites[suite.name], Side.BASELINE)
             name = f"{suite.name}/{metric.name}"
             found.append(MetricValue(metric=name, value=value, baseline=baseline, samples=samples))
+    return tuple(found)
+
+
+def _slices(
+    spec: RunSpec, suites: Mapping[str, Measured], metrics: Mapping[str, Mapping[str, Metric]]
+) -> tuple[Slice, ...]:
+    asked = {criterion.metric for criterion in spec.criteria}
+    found: list[Slice] = []
+    for suite in (s for s in spec.suites if s.slice_by and s.name in suites):
+        of_suite = metrics[suite.name].values()
+        wanted = sorted(
+            (metric for metric in of_suite if metric.is_main or f"{suite.name}/{metric.name}" in asked),
+            key=lambda metric: not metric.is_main,
+        )
+        for metric in wanted[:MAX_SLICED]:
+            found.extend(slicing.slices(suite.name, metric, suites[suite.name]))
     return tuple(found)
 
 

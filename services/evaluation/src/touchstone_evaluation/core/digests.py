@@ -25,6 +25,7 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
             "parameters": dict(suite.parameters),
             "judges": [[judge.name, judge.subject.digest] for judge in suite.judges],
             "cluster_by": suite.cluster_by,
+            "slice_by": list(suite.slice_by),
             "calibration": asdict(suite.calibration) if suite.calibration else None,
         }
         for suite in spec.suites

@@ -36,6 +36,8 @@ class Measured:
     is_paired: bool
     clusters: Mapping[ItemDigest, str] = field(default_factory=dict)
     """What items belong together by, as the document they are of; empty: each stands alone."""
+    labels: Mapping[str, Mapping[ItemDigest, str]] = field(default_factory=dict)
+    """Of the fields that slices are made by, each item's value."""
     order: tuple[ItemDigest, ...] = ()
     """All items in the order in which they are asked, where it is random; empty: it is not."""
     askings_per_item: int = 0
@@ -62,8 +64,9 @@ class Measured:
         return [score for score in self.scores if score.asking.side is side]
 
 
-def evidence(criterion: Criterion, metric: Metric, suite: Measured) -> Evidence:
-    """Gather what was measured for a criterion."""
+def evidence(criterion: Criterion, metric: Metric, suite: Measured, *, confidence: float | None = None) -> Evidence:
+    """Gather what was measured for a criterion; with intervals of its level or, if given, of another."""
+    level = confidence or criterion.confidence
     asked_of = (Side.SUBJECT, Side.BASELINE) if criterion.relative else (Side.SUBJECT,)
     if problem := next(filter(None, (fault(suite, side, metric) for side in asked_of)), ""):
         return Evidence(problem=problem)
@@ -73,12 +76,12 @@ def evidence(criterion: Criterion, metric: Metric, suite: Measured) -> Evidence:
         pair = ({u: subject[u] for u in subject if u in baseline}, {u: baseline[u] for u in subject if u in baseline})
     judged = pair[0] if criterion.relative else subject
     if suite.clusters:
-        return _clustered(metric, judged, pair, suite.clusters, criterion.confidence)
+        return _clustered(metric, judged, pair, suite.clusters, level)
     value = _value(metric, judged)
-    found = Evidence(value=value, value_interval=_interval(metric, judged, criterion.confidence), samples=len(judged))
+    found = Evidence(value=value, value_interval=_interval(metric, judged, level), samples=len(judged))
     if not pair[0] or not pair[1]:
         return found
-    return _compared(found, metric, pair, is_paired=suite.is_paired, confidence=criterion.confidence)
+    return _compared(found, metric, pair, is_paired=suite.is_paired, confidence=level)
 
 
 def early_evidence(criterion: Criterion, metric: Metric, suite: Measured, items: int, *, tail: float) -> Evidence:

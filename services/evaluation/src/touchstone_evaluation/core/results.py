@@ -62,6 +62,27 @@ class MetricValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One metric over the items that have one value of a field."""
+
+    metric: str
+    """`SUITE/METRIC`."""
+    field: str
+    value: str
+    samples: int
+    measured: float | None = None
+    """The subject's value; None: the slice has too few items."""
+    interval: Interval | None = None
+    baseline: float | None = None
+    delta: float | None = None
+    delta_interval: Interval | None = None
+    confidence: float = 0.0
+    """Level of the intervals, after the number of slices was allowed for."""
+    is_worse: bool = False
+    """The whole interval of the difference is on the worse side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
     """What a run came to."""
 
@@ -70,3 +91,4 @@ class Conclusion:
     criteria: tuple[CriterionResult, ...] = ()
     metrics: tuple[MetricValue, ...] = ()
     score: float | None = None
+    slices: tuple[Slice, ...] = ()

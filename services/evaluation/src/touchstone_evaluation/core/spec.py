@@ -134,6 +134,8 @@ class Suite:
     parameters: Parameters = field(default_factory=dict)
     judges: tuple[Judge, ...] = ()
     calibration: Calibration | None = None
+    slice_by: tuple[str, ...] = ()
+    """The item metadata by which metrics are told apart."""
     cluster_by: str = ""
     """The item metadata that tells what items belong together, as their document; empty: each stands alone."""
     weight: float = 1.0

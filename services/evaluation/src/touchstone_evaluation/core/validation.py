@@ -29,6 +29,7 @@ MAX_CRITERIA = 32
 MAX_REPEATS = 32
 MAX_PARALLELISM = 64
 MAX_JUDGES = 5
+MAX_FIELDS = 4
 SCHEMES = ("file", "pypi", "s3", "gs", "hf", "http", "https")
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -90,6 +91,9 @@ def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -
     if task.needs_dataset and not suite.dataset:
         yield Violation(f"{field}.dataset", f"is required: {suite.task} makes no items of its own")
     yield from _parameters(f"{field}.parameters", suite, task)
+    if len(suite.slice_by) > MAX_FIELDS:
+        yield Violation(f"{field}.slice_by", f"must be at most {MAX_FIELDS}, and there are {len(suite.slice_by)}")
+    yield from _unique(f"{field}.slice_by", suite.slice_by)
     yield from _judges(f"{field}.judges", suite, spec, tasks)
 
 

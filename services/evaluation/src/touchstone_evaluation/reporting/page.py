@@ -8,11 +8,12 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup
 
+from touchstone_evaluation.core import slicing
 from touchstone_evaluation.core.items import Item, ItemDigest
-from touchstone_evaluation.core.results import Conclusion, CriterionResult
+from touchstone_evaluation.core.results import Conclusion, CriterionResult, Slice
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Score
-from touchstone_evaluation.core.spec import Criterion, Goal, Side
+from touchstone_evaluation.core.spec import Criterion, Goal, Side, Verdict
 from touchstone_evaluation.core.task import Mean, Metric
 from touchstone_evaluation.reporting import drawings
 from touchstone_evaluation.reporting.drawings import Bar
@@ -50,6 +51,20 @@ class Comparison(NamedTuple):
     worst: Sequence[Worst]
 
 
+class Sliced(NamedTuple):
+    """The slices of one metric by one field."""
+
+    metric: str
+    field: str
+    slices: Sequence[Slice]
+    worse: int
+    """How many are certainly worse than the baseline."""
+    is_hidden: bool
+    """No criterion on this metric failed."""
+    is_reversed: bool
+    """Every slice differs from the baseline one way, and the whole the other."""
+
+
 class HtmlReporter:
     """Writes reports."""
 
@@ -79,8 +94,36 @@ class HtmlReporter:
             ],
             latencies=Markup(drawings.histogram(_latencies(scores), unit="ms")),  # noqa: S704 - as above
             demands={criterion.name: _demand(criterion) for criterion in run.spec.criteria},
+            slices=_slices(conclusion),
             failed=[score for score in scores if score.error][:WORST_ITEMS],
         )
+
+
+def _slices(conclusion: Conclusion) -> list[Sliced]:
+    tables: dict[tuple[str, str], list[Slice]] = defaultdict(list)
+    for found in conclusion.slices:
+        tables[found.metric, found.field].append(found)
+    harmed = {
+        value.metric
+        for value in conclusion.criteria
+        if value.evidence.delta is not None and value.verdict is Verdict.FAILED
+    }
+    deltas = {
+        found.metric: found.value - found.baseline
+        for found in conclusion.metrics
+        if found.value is not None and found.baseline is not None
+    }
+    return [
+        Sliced(
+            metric,
+            field,
+            found,
+            worse=sum(one.is_worse for one in found),
+            is_hidden=metric not in harmed,
+            is_reversed=slicing.is_reversed(deltas.get(metric), found),
+        )
+        for (metric, field), found in tables.items()
+    ]
 
 
 def _bars(run: Run, conclusion: Conclusion) -> list[Bar]:

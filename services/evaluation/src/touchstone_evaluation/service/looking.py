@@ -38,7 +38,12 @@ class Looking:
             if suite.name not in run.suites:
                 continue
             is_paired = self._tasks[suite.task].load(suite.parameters) is None
-            items = self._runs.suite_items(run.dispatch_id, suite.name) if suite.cluster_by else ()
+            fields = (suite.cluster_by, *suite.slice_by)
+            items = self._runs.suite_items(run.dispatch_id, suite.name) if any(fields) else ()
+            labels = {
+                field: {item.digest: str(item.metadata[field]) for item in items if field in item.metadata}
+                for field in filter(None, fields)
+            }
             is_ordered = execution.stop_early and is_paired
             found[suite.name] = Measured(
                 scores=[score for score in scores if score.asking.suite == suite.name],
@@ -46,11 +51,8 @@ class Looking:
                 policy=execution.on_item_error,
                 max_error_ratio=execution.max_error_ratio,
                 is_paired=is_paired,
-                clusters={
-                    item.digest: str(item.metadata[suite.cluster_by])
-                    for item in items
-                    if suite.cluster_by in item.metadata
-                },
+                clusters=labels.get(suite.cluster_by, {}),
+                labels={field: labels[field] for field in suite.slice_by},
                 order=tuple(self._runs.order(run.dispatch_id, suite.name)) if is_ordered else (),
                 askings_per_item=suite.sampling.repeats * len(run.spec.sides),
             )

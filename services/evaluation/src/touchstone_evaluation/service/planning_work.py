@@ -57,6 +57,11 @@ class Planning:
         if not drawn.items:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in drawn.left_out.items()) or "it is empty"
             raise errors.DatasetInvalid(suite.name, f"no item is left to measure on ({reasons}).")
+        for name in filter(None, (suite.cluster_by, *suite.slice_by)):
+            if not any(name in item.metadata for item in drawn.items):
+                there = sorted({field for item in drawn.items for field in item.metadata})
+                known = f"there are {', '.join(there)}" if there else "they have none at all"
+                raise errors.DatasetInvalid(suite.name, f"no item has the metadata {name!r}; {known}.")
         return drawn
 
 
