@@ -61,6 +61,8 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         text = f"answer {number}" if is_right else "no idea"
         if revision in ("judge", "partial"):
             text = self._judged(question, is_partial=revision == "partial")
+        elif "Python" in question:
+            text = f"```python\ndef number():\n    return {number}\n```" if is_right else text
         elif request.json_schema:
             text = json.dumps({"answer": text})
         yield inference.GenerateResponse(text=text)

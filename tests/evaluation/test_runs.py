@@ -103,6 +103,8 @@ async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
 async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
+        "code-generation",
+        "instruction-following",
         "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
         "question-answering", "retrieval", "short-answer", "structured-output", "text-overlap",
     }  # fmt: skip
@@ -339,3 +341,42 @@ async def test_slices_are_told_with_the_verdict_and_a_field_that_no_item_has_is_
     ended = await bench.run("unsliced", spec)
     assert ended.verdict == pb.VERDICT_ERROR
     assert "no item has the metadata 'whole'; there are half" in ended.message
+
+
+async def test_programs_are_run_where_the_run_allows_it_and_nowhere_else(bench: Any, tmp_path: Path) -> None:
+    lines = [{"question": f"Write Python for {n}", "checks": {"tests": [f"assert number() == {n}"]}} for n in range(10)]
+    (tmp_path / "programs.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    spec = bench.spec("good", "weak", allow_code_execution=True)
+    spec.suites[0].task = "code-generation"
+    spec.suites[0].dataset.uri = f"file://{tmp_path}/programs.jsonl"
+    spec.suites[0].parameters.update({"template": "{question}", "samples": 2, "passAt": [1, 2]})
+    spec.criteria[0].metric = spec.criteria[1].metric = "golden/pass_at_1"
+    ended = await bench.run("programs", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    values = {metric.metric: (metric.value, metric.baseline) for metric in ended.metrics}
+    assert values == {"golden/pass_at_1": (1, 0.2), "golden/pass_at_2": (1, 0.2), "golden/loaded": (1, 0.2)}
+    spec.execution.allow_code_execution = False
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bench.start_run("refused", spec)
+    error = channels.translate(caught.value, "evaluation")
+    assert isinstance(error, errors.Invalid)
+    assert [v.field for v in error.violations] == ["spec.execution.allow_code_execution"]
+
+
+async def test_instructions_are_checked_one_by_one(bench: Any, tmp_path: Path) -> None:
+    checks = {
+        "instructions": ["punctuation:no_comma", "keywords:existence"],
+        "arguments": [{"num_words": None}, {"keywords": ["answer"]}],
+    }
+    lines = [{"question": f"What is {n}", "checks": checks} for n in range(10)]
+    lines.append({"question": "What is 11", "checks": {"instructions": ["telepathy:level"], "arguments": [{}]}})
+    (tmp_path / "instructions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    spec = bench.spec("weak")
+    spec.suites[0].task = "instruction-following"
+    spec.suites[0].dataset.uri = f"file://{tmp_path}/instructions.jsonl"
+    spec.criteria[0].metric = "golden/instruction_strict"
+    ended = await bench.run("instructions", spec)
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert values["golden/prompt_strict"] == pytest.approx(0.2)
+    assert values["golden/instruction_strict"] == pytest.approx(0.6)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message

@@ -8,7 +8,7 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Parameters, RunSpec, Sampling, Side, Subject, SubjectKind, Suite
-from touchstone_evaluation.core.task import Ask, Metric, Outcome, Prompt
+from touchstone_evaluation.core.task import Ask, Metric, Outcome, Program, Prompt, Question
 from touchstone_evaluation.ports import PredictionKey
 from touchstone_evaluation.service.asking import Asker
 
@@ -30,6 +30,7 @@ class PlugIn:
     parameters_schema: Mapping[str, None] = {}
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = False
+    runs_code = False
 
     def __init__(self, value: float | None) -> None:
         self.value = value
@@ -61,12 +62,17 @@ class Memory:
 
 
 class Answering:
-    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling, *, is_patient: bool) -> Outcome:
+    async def ask(self, subject: Subject, ask: Question, sampling: Sampling, *, is_patient: bool) -> Outcome:
         return Outcome(text="an answer")
 
 
+class NoTrials:
+    async def run(self, asked: Program) -> Outcome:
+        raise AssertionError("nothing is run")
+
+
 async def scored(value: float | None) -> Score:
-    asker = Asker(Memory(), Answering(), {"plug-in": PlugIn(value)})
+    asker = Asker(Memory(), Answering(), NoTrials(), {"plug-in": PlugIn(value)})
     return await asker.score(RUN, SUITE, ITEM, Asking("s", ITEM.digest, Side.SUBJECT, 0), is_load=False)
 
 

@@ -19,7 +19,13 @@ from touchstone_operator.ports import Measured, RunReport, RunRequest
 PEER = "evaluation"
 
 _TYPES = {"ModelDeployment": pb.SUBJECT_TYPE_MODEL_DEPLOYMENT, "RagIndex": pb.SUBJECT_TYPE_RAG_INDEX}
-_FORMATS = {"JSONLines": pb.DATASET_FORMAT_JSON_LINES, "SQuAD": pb.DATASET_FORMAT_SQUAD}
+_FORMATS = {
+    "JSONLines": pb.DATASET_FORMAT_JSON_LINES,
+    "SQuAD": pb.DATASET_FORMAT_SQUAD,
+    "JSON": pb.DATASET_FORMAT_JSON,
+    "CSV": pb.DATASET_FORMAT_CSV,
+    "Arrow": pb.DATASET_FORMAT_ARROW,
+}
 _GOALS = {None: pb.GOAL_UNSPECIFIED, "Maximize": pb.GOAL_MAXIMIZE, "Minimize": pb.GOAL_MINIMIZE}
 _OPERATORS = {"GreaterOrEqual": pb.OPERATOR_GREATER_OR_EQUAL, "LessOrEqual": pb.OPERATOR_LESS_OR_EQUAL}
 _POLICIES = {"Count": pb.ITEM_ERROR_POLICY_COUNT, "Exclude": pb.ITEM_ERROR_POLICY_EXCLUDE}
@@ -155,6 +161,7 @@ def execution(spec: EvalRunSpec) -> pb.Execution:
         message.max_seconds = bounds.max_seconds or 0
         message.max_items = bounds.max_items or 0
         message.stop_early = bounds.stop_early
+        message.allow_code_execution = bounds.allow_code_execution
         message.on_item_error = _POLICIES[bounds.on_item_error]
         message.max_error_ratio = float(bounds.max_error_ratio)
     return message

@@ -41,10 +41,11 @@ class Dataset(ApiModel):
     """uri is the artefact's address."""
     digest: DigestString | None = None
     """digest is the content's expected digest. Unset: taken as found, and part of the suite digest."""
-    format: Literal["JSONLines", "SQuAD"] = "JSONLines"
-    """format is how to read it."""
+    format: Literal["JSONLines", "SQuAD", "JSON", "CSV", "Arrow"] = "JSONLines"
+    """format is how to read it, gzipped or not."""
     records: JmesPath | None = None
-    """records is a JMESPath expression that selects the list of records. Unset: all."""
+    """records is a JMESPath expression that selects the list of records, and may rename their fields, as
+    [].{question: prompt}. Unset: all."""
     filter: JmesPath | None = None
     """filter is a JMESPath expression; items for which it is false are left out. Unset: none are."""
     limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = None

@@ -14,7 +14,7 @@ from touchstone_evaluation.core.results import Conclusion
 from touchstone_evaluation.core.runs import Artifact, Run, SuitePlan
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Dataset, RunSpec, Sampling, Subject
-from touchstone_evaluation.core.task import Ask, Metric, Outcome
+from touchstone_evaluation.core.task import Metric, Outcome, Program, Question
 
 
 class JobKind(StrEnum):
@@ -159,8 +159,16 @@ class Datasets(Protocol):
 class Subjects(Protocol):
     """The revisions that are measured."""
 
-    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling, *, is_patient: bool) -> Outcome:
+    async def ask(self, subject: Subject, ask: Question, sampling: Sampling, *, is_patient: bool) -> Outcome:
         """Ask a revision; a patient asking waits for one that is away for a while. Raises DomainError."""
+        ...
+
+
+class Trials(Protocol):
+    """Where code that a model wrote is run."""
+
+    async def run(self, asked: Program) -> Outcome:
+        """Run a program against its tests, confined. Raises DomainError."""
         ...
 
 

@@ -54,9 +54,17 @@ class _DatasetFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     DATASET_FORMAT_UNSPECIFIED: _DatasetFormat.ValueType  # 0
     """DATASET_FORMAT_UNSPECIFIED means JSON lines."""
     DATASET_FORMAT_JSON_LINES: _DatasetFormat.ValueType  # 1
-    """DATASET_FORMAT_JSON_LINES is one item a line: question, answers, relevant_texts, relevant_documents, metadata."""
+    """DATASET_FORMAT_JSON_LINES is one record a line: question, answers, choices, responses, relevant_texts,
+    relevant_documents, checks, metadata, and answer, the right choice's place from 0 or its label among labels.
+    """
     DATASET_FORMAT_SQUAD: _DatasetFormat.ValueType  # 2
     """DATASET_FORMAT_SQUAD is the SQuAD JSON layout; each record is a paragraph with its questions."""
+    DATASET_FORMAT_JSON: _DatasetFormat.ValueType  # 3
+    """DATASET_FORMAT_JSON is one document; records selects the list in it."""
+    DATASET_FORMAT_CSV: _DatasetFormat.ValueType  # 4
+    """DATASET_FORMAT_CSV is a table with a header; all values are texts."""
+    DATASET_FORMAT_ARROW: _DatasetFormat.ValueType  # 5
+    """DATASET_FORMAT_ARROW is an Arrow IPC stream."""
 
 class DatasetFormat(_DatasetFormat, metaclass=_DatasetFormatEnumTypeWrapper):
     """DatasetFormat is how a dataset is read."""
@@ -64,9 +72,17 @@ class DatasetFormat(_DatasetFormat, metaclass=_DatasetFormatEnumTypeWrapper):
 DATASET_FORMAT_UNSPECIFIED: DatasetFormat.ValueType  # 0
 """DATASET_FORMAT_UNSPECIFIED means JSON lines."""
 DATASET_FORMAT_JSON_LINES: DatasetFormat.ValueType  # 1
-"""DATASET_FORMAT_JSON_LINES is one item a line: question, answers, relevant_texts, relevant_documents, metadata."""
+"""DATASET_FORMAT_JSON_LINES is one record a line: question, answers, choices, responses, relevant_texts,
+relevant_documents, checks, metadata, and answer, the right choice's place from 0 or its label among labels.
+"""
 DATASET_FORMAT_SQUAD: DatasetFormat.ValueType  # 2
 """DATASET_FORMAT_SQUAD is the SQuAD JSON layout; each record is a paragraph with its questions."""
+DATASET_FORMAT_JSON: DatasetFormat.ValueType  # 3
+"""DATASET_FORMAT_JSON is one document; records selects the list in it."""
+DATASET_FORMAT_CSV: DatasetFormat.ValueType  # 4
+"""DATASET_FORMAT_CSV is a table with a header; all values are texts."""
+DATASET_FORMAT_ARROW: DatasetFormat.ValueType  # 5
+"""DATASET_FORMAT_ARROW is an Arrow IPC stream."""
 global___DatasetFormat = DatasetFormat
 
 class _Goal:
@@ -421,7 +437,7 @@ class Dataset(google.protobuf.message.Message):
     format: global___DatasetFormat.ValueType
     """format is how to read it. Unspecified: JSON lines."""
     records: builtins.str
-    """records is a JMESPath expression that selects the list of records. Empty: all."""
+    """records is a JMESPath expression that selects the list of records, and may rename their fields. Empty: all."""
     filter: builtins.str
     """filter is a JMESPath expression; items for which it is false are left out. Empty: none are."""
     limit: builtins.int
@@ -590,6 +606,7 @@ class Execution(google.protobuf.message.Message):
     STOP_EARLY_FIELD_NUMBER: builtins.int
     MAX_SECONDS_FIELD_NUMBER: builtins.int
     MAX_ITEMS_FIELD_NUMBER: builtins.int
+    ALLOW_CODE_EXECUTION_FIELD_NUMBER: builtins.int
     parallelism: builtins.int
     """parallelism is how many items run at once, 1 to 64. Unset or 0: 4."""
     max_tokens: builtins.int
@@ -608,6 +625,8 @@ class Execution(google.protobuf.message.Message):
     """max_seconds is the most time from the first item on; above it the verdict is Inconclusive. 0: no budget."""
     max_items: builtins.int
     """max_items is the most items of all suites together; where there are more, the verdict is Inconclusive. 0: no budget."""
+    allow_code_execution: builtins.bool
+    """allow_code_execution lets tasks run code that a model wrote, confined by the kernel. Off: such tasks are refused."""
     def __init__(
         self,
         *,
@@ -620,9 +639,10 @@ class Execution(google.protobuf.message.Message):
         stop_early: builtins.bool = ...,
         max_seconds: builtins.int = ...,
         max_items: builtins.int = ...,
+        allow_code_execution: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "max_error_ratio", b"max_error_ratio"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "deadline_seconds", b"deadline_seconds", "log_samples", b"log_samples", "max_error_ratio", b"max_error_ratio", "max_items", b"max_items", "max_seconds", b"max_seconds", "max_tokens", b"max_tokens", "on_item_error", b"on_item_error", "parallelism", b"parallelism", "stop_early", b"stop_early"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_error_ratio", b"_max_error_ratio", "allow_code_execution", b"allow_code_execution", "deadline_seconds", b"deadline_seconds", "log_samples", b"log_samples", "max_error_ratio", b"max_error_ratio", "max_items", b"max_items", "max_seconds", b"max_seconds", "max_tokens", b"max_tokens", "on_item_error", b"on_item_error", "parallelism", b"parallelism", "stop_early", b"stop_early"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_max_error_ratio", b"_max_error_ratio"]) -> typing.Literal["max_error_ratio"] | None: ...
 
 global___Execution = Execution

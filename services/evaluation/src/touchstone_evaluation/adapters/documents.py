@@ -26,9 +26,10 @@ def read(document: Any, kind: type[T]) -> T:
 @cache
 def _converter() -> cattrs.Converter:
     converter = make_converter()
-    # JSON within the domain's values (parameters, metadata) is its own document.
-    for kind, name in ((Suite, "parameters"), (Item, "metadata")):
-        as_is: Any = {name: cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)}
+    # JSON within the domain's values (parameters, metadata, checks) is its own document.
+    own = cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
+    for kind, names in ((Suite, ("parameters",)), (Item, ("metadata", "checks"))):
+        as_is: Any = dict.fromkeys(names, own)
         hook = cattrs.gen.make_dict_structure_fn(kind, converter, **as_is)
         unhook = cattrs.gen.make_dict_unstructure_fn(kind, converter, **as_is)
         converter.register_structure_hook(kind, hook)

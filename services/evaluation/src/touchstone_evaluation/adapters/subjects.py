@@ -16,7 +16,7 @@ from touchstone_runtime.errors import DomainError, Kind
 from touchstone_evaluation import errors
 from touchstone_evaluation.core.ranking import Passage
 from touchstone_evaluation.core.spec import Sampling, Subject
-from touchstone_evaluation.core.task import Ask, Likelihood, Outcome, Prompt, Query, Scoring
+from touchstone_evaluation.core.task import Likelihood, Outcome, Prompt, Query, Question, Scoring
 
 PATIENCE_SECONDS = 90.0
 """A router that is being replaced comes back within this; one that does not makes the item fail."""
@@ -35,7 +35,7 @@ class GrpcSubjects:
         self._retrieval: Any = retrieval_grpc.RetrievalServiceStub(retrieval_channel)
         self._timeout_seconds = timeout_seconds
 
-    async def ask(self, subject: Subject, ask: Ask, sampling: Sampling, *, is_patient: bool) -> Outcome:
+    async def ask(self, subject: Subject, ask: Question, sampling: Sampling, *, is_patient: bool) -> Outcome:
         """Ask a revision once or, patiently, a few times until it answers."""
 
         async def once() -> Outcome:

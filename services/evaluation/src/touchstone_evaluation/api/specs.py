@@ -40,6 +40,9 @@ _LAYOUTS = {
     pb.DATASET_FORMAT_UNSPECIFIED: Layout.JSON_LINES,
     pb.DATASET_FORMAT_JSON_LINES: Layout.JSON_LINES,
     pb.DATASET_FORMAT_SQUAD: Layout.SQUAD,
+    pb.DATASET_FORMAT_JSON: Layout.JSON,
+    pb.DATASET_FORMAT_CSV: Layout.CSV,
+    pb.DATASET_FORMAT_ARROW: Layout.ARROW,
 }
 _GOALS = {pb.GOAL_UNSPECIFIED: None, pb.GOAL_MAXIMIZE: Goal.MAXIMIZE, pb.GOAL_MINIMIZE: Goal.MINIMIZE}
 _OPERATORS = {
@@ -177,6 +180,7 @@ def _execution(message: pb.Execution) -> Execution:
         deadline_seconds=message.deadline_seconds or DEFAULT_DEADLINE_SECONDS,
         log_samples=message.log_samples,
         stop_early=message.stop_early,
+        allow_code_execution=message.allow_code_execution,
         max_seconds=message.max_seconds,
         max_items=message.max_items,
     )
@@ -197,6 +201,7 @@ def write(spec: RunSpec) -> pb.RunSpec:
             deadline_seconds=spec.execution.deadline_seconds,
             log_samples=spec.execution.log_samples,
             stop_early=spec.execution.stop_early,
+            allow_code_execution=spec.execution.allow_code_execution,
             max_seconds=spec.execution.max_seconds,
             max_items=spec.execution.max_items,
         ),

@@ -64,6 +64,7 @@ class JudgeAgreement:
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; kappa is weighted on a scale of more than two scores."""

@@ -114,6 +114,7 @@ class JudgePairwise:
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; meters that were not asked for have no values."""

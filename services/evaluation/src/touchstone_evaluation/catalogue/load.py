@@ -59,6 +59,7 @@ class Load:
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = False
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; they do not depend on parameters."""

@@ -41,6 +41,7 @@ class Retrieval:
     }
     subjects = frozenset({SubjectKind.RAG_INDEX})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List recall, precision and nDCG at each cut, and MRR at the largest."""

@@ -64,6 +64,7 @@ class ShortAnswer:
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; of several templates also how far they lie apart."""

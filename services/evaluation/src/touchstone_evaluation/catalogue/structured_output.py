@@ -55,6 +55,7 @@ class StructuredOutput:
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; they do not depend on parameters."""

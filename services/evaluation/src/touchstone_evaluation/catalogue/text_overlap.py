@@ -64,6 +64,7 @@ class TextOverlap:
     parameters_schema: Mapping[str, Json] = {"type": "object", "additionalProperties": False}
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
+    runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List the metrics; they do not depend on parameters."""

@@ -5,7 +5,6 @@ replacement, the same wherever the file's order or the machine differs, and a la
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from touchstone_runtime.revisions import Digest, digest_json
 
+from touchstone_evaluation.core import formats
+from touchstone_evaluation.core.formats import Unreadable
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Dataset, Json, Layout
 
@@ -22,10 +23,6 @@ SQUAD_RECORDS = "data[].paragraphs[]"
 FILTERED = "the filter is not true of it"
 ORDER_SEED = 20_261_128
 DUPLICATE = "the same item is there already"
-
-
-class Unreadable(ValueError):
-    """The content is not what the dataset says; the message completes a sentence that begins with the dataset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +80,16 @@ def _rank(item: Item, seed: int) -> bytes:
 
 
 def _items(content: bytes, dataset: Dataset) -> Iterator[Item]:
-    read = {Layout.JSON_LINES: _lines, Layout.SQUAD: _squad}[dataset.layout]
-    return read(content, dataset.records)
-
-
-def _lines(content: bytes, records: str) -> Iterator[Item]:
-    lines = [_parse(line, number) for number, line in enumerate(content.splitlines(), start=1) if line.strip()]
-    for number, record in enumerate(_selected(records, lines), start=1):
+    document = formats.read(content, dataset.layout)
+    if dataset.layout is Layout.SQUAD:
+        yield from _squad(document, dataset.records)
+        return
+    for number, record in enumerate(_selected(dataset.records, document), start=1):
         yield _item(record, number)
 
 
-def _squad(content: bytes, records: str) -> Iterator[Item]:
-    for number, paragraph in enumerate(_selected(records or SQUAD_RECORDS, _parse(content, 1)), start=1):
+def _squad(document: Any, records: str) -> Iterator[Item]:
+    for number, paragraph in enumerate(_selected(records or SQUAD_RECORDS, document), start=1):
         if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
             raise Unreadable(f"record {number} is no SQuAD paragraph: it has no list `qas`. Check `records`.")
         yield from (_squad_item(question, paragraph, number) for question in paragraph["qas"])
@@ -122,17 +117,39 @@ def _squad_item(question: Any, paragraph: Mapping[str, Any], number: int) -> Ite
 
 def _item(record: Any, number: int) -> Item:
     if not isinstance(record, dict) or not isinstance(record.get("question"), str) or not record["question"].strip():
-        raise Unreadable(f"record {number} has no text `question`.")
+        raise Unreadable(f"record {number} has no text `question`. Name it in `records`, as [].{{question: prompt}}.")
+    choices = _texts(record, "choices", number)
     return Item(
         id=str(record.get("id") or f"item-{number}"),
         question=record["question"],
-        answers=_texts(record, "answers", number),
-        choices=_texts(record, "choices", number),
+        answers=_texts(record, "answers", number) + _chosen(record, choices, number),
+        choices=choices,
         responses=_texts(record, "responses", number),
         relevant_texts=_texts(record, "relevant_texts", number),
         relevant_documents=_texts(record, "relevant_documents", number),
-        metadata=record.get("metadata") or {},
+        checks=_mapping(record, "checks", number),
+        metadata=_mapping(record, "metadata", number),
     )
+
+
+def _chosen(record: Mapping[str, Any], choices: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """The choice that `answer` names: by its place from 0, or by its label where there are `labels`."""
+    answer = record.get("answer")
+    if answer is None:
+        return ()
+    labels = _texts(record, "labels", number)
+    place = labels.index(answer) if answer in labels else answer
+    if not isinstance(place, int) or isinstance(place, bool) or not 0 <= place < len(choices):
+        known = f"one of the labels {', '.join(labels)}" if labels else f"a place from 0 to {len(choices) - 1}"
+        raise Unreadable(f"record {number}: `answer` is {answer!r}, and not {known}.")
+    return (choices[place],)
+
+
+def _mapping(record: Mapping[str, Any], name: str, number: int) -> Mapping[str, Json]:
+    value = record.get(name) or {}
+    if not isinstance(value, dict):
+        raise Unreadable(f"record {number}: `{name}` is no object.")
+    return value
 
 
 def _texts(record: Mapping[str, Any], name: str, number: int) -> tuple[str, ...]:
@@ -162,19 +179,10 @@ def _holds(expression: str, item: Item) -> bool:
         "responses": list(item.responses),
         "relevant_texts": list(item.relevant_texts),
         "relevant_documents": list(item.relevant_documents),
+        "checks": dict(item.checks),
         "metadata": dict(item.metadata),
     }
     try:
         return jmespath.search(expression, view) is True
     except JMESPathError:
         return False
-
-
-def _parse(text: bytes, line: int) -> Any:
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is no JSON")
-
-    try:
-        return json.loads(text, parse_constant=refuse)
-    except ValueError as error:
-        raise Unreadable(f"line {line} is no JSON: {error}") from error

@@ -31,13 +31,15 @@ class Item:
     """Passages that a search should find."""
     relevant_documents: tuple[str, ...] = ()
     """Ids of documents that a search should find."""
+    checks: Mapping[str, Json] = field(default_factory=dict)
+    """What a task checks an answer by, as the tests of a program."""
     metadata: Mapping[str, Json] = field(default_factory=dict)
-    """For filters; not part of the digest."""
+    """For filters and slices; not part of the digest."""
 
     @property
     def digest(self) -> ItemDigest:
         """The digest of question and golds."""
-        content = {
+        content: dict[str, Json] = {
             "question": self.question,
             "answers": list(self.answers),
             "relevant_texts": list(self.relevant_texts),
@@ -47,4 +49,6 @@ class Item:
             content["choices"] = list(self.choices)
         if self.responses:
             content["responses"] = list(self.responses)
+        if self.checks:
+            content["checks"] = dict(self.checks)
         return ItemDigest(digest_json(content))

@@ -27,6 +27,9 @@ class Layout(StrEnum):
 
     JSON_LINES = "JSONLines"
     SQUAD = "SQuAD"
+    JSON = "JSON"
+    CSV = "CSV"
+    ARROW = "Arrow"
 
 
 class Goal(StrEnum):
@@ -205,6 +208,8 @@ class Execution:
     max_error_ratio: float = DEFAULT_MAX_ERROR_RATIO
     deadline_seconds: int = DEFAULT_DEADLINE_SECONDS
     log_samples: bool = False
+    allow_code_execution: bool = False
+    """Lets tasks run code that a model wrote, confined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,8 +140,31 @@ class Scoring:
     continuations: tuple[str, ...]
 
 
-Ask: TypeAlias = Prompt | Query | Scoring
-"""Queries and scorings always ask `SELF`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Has a program run against its tests, confined. Only tasks with `runs_code` may ask for it."""
+
+    program: str
+    """Python."""
+    tests: tuple[str, ...]
+    """Python that sees the program's names; it passes when none of them raises."""
+    timeout_seconds: int
+    memory_bytes: int
+
+
+Question: TypeAlias = Prompt | Query | Scoring
+"""What a revision is asked; queries and scorings always ask `SELF`."""
+Ask: TypeAlias = Question | Program
+
+
+class Trial(NamedTuple):
+    """What came of a program."""
+
+    loaded: bool
+    """It ran as far as its tests."""
+    passed: bool
+    error: str
+    """Why it did not pass."""
 
 
 class Likelihood(NamedTuple):
@@ -162,6 +185,7 @@ class Outcome:
     passages: tuple[Passage, ...] = ()
     likelihoods: tuple[Likelihood, ...] = ()
     """Of the continuations, in their order."""
+    trial: Trial | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     ttft_millis: float = 0.0
@@ -212,6 +236,8 @@ class Described(Protocol):
     subjects: frozenset[SubjectKind]
     """What it can measure."""
     needs_dataset: bool
+    runs_code: bool
+    """Whether it runs code that a model wrote: then a run has to allow it."""
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
         """List what it yields with these parameters; without any, what it is listed with."""

@@ -90,6 +90,11 @@ def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -
         yield Violation(f"{field}.task", f"{suite.task} measures a {wanted}, and the subject is a {spec.subject.kind}")
     if task.needs_dataset and not suite.dataset:
         yield Violation(f"{field}.dataset", f"is required: {suite.task} makes no items of its own")
+    if task.runs_code and not spec.execution.allow_code_execution:
+        yield Violation(
+            "spec.execution.allow_code_execution",
+            f"must be true for the suite {suite.name!r}: {suite.task} runs code that a model wrote",
+        )
     yield from _parameters(f"{field}.parameters", suite, task)
     if len(suite.slice_by) > MAX_FIELDS:
         yield Violation(f"{field}.slice_by", f"must be at most {MAX_FIELDS}, and there are {len(suite.slice_by)}")

