@@ -90,6 +90,9 @@ spec:
         matchLabels:
           {{- include "touchstone.selector" (list $.root $.component) | nindent 10 }}
     {{- end }}
+  {{- with .runtimeClassName }}
+  runtimeClassName: {{ . }}
+  {{- end }}
   {{- with .settings.nodeSelector }}
   nodeSelector:
     {{- toYaml . | nindent 4 }}
