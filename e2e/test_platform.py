@@ -79,6 +79,27 @@ async def test_helm_test_finds_the_platform_well(release: Any) -> None:
     release.helm("test", "touchstone", "-n", "touchstone", "--timeout", "2m")
 
 
+TRIALS = """
+import asyncio
+from touchstone_evaluation.adapters.trials import ProcessTrials
+from touchstone_evaluation.core.task import Program
+
+async def tried(body):
+    program = f"def f():\\n  {body}\\n  return 42"
+    asked = Program(program=program, tests=("assert f() == 42",), timeout_seconds=10, memory_bytes=256 << 20)
+    return (await ProcessTrials().run(asked)).trial
+
+for body in ("pass", "import socket; socket.socket()", "open('/proc/1/environ')", "import os; os.fork()"):
+    print(asyncio.run(tried(body)).passed)
+"""
+
+
+async def test_programs_of_models_are_confined_in_a_restricted_pod(kubernetes: Any, release: Any) -> None:
+    worker = "deployment/touchstone-evaluation-worker"
+    told = kubernetes.kubectl("exec", "-n", "touchstone", worker, "--", "python", "-c", TRIALS)
+    assert told.split() == ["True", "False", "False", "False"]
+
+
 async def test_the_loop_ends_as_on_one_machine(seen: dict[str, Seen]) -> None:
     verdicts = {letter: fields.text(each.gate, "status", "verdict") for letter, each in seen.items()}
     assert verdicts == {"a": "Passed", "b": "Passed", "c": "Passed", "d": "Failed", "e": "Passed"}
