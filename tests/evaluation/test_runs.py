@@ -380,3 +380,15 @@ async def test_instructions_are_checked_one_by_one(bench: Any, tmp_path: Path) -
     assert values["golden/prompt_strict"] == pytest.approx(0.2)
     assert values["golden/instruction_strict"] == pytest.approx(0.6)
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
+
+
+async def test_known_answers_need_no_worker_and_budgets_hold_for_them_too(bench: Any, model: Any) -> None:
+    await bench.run("first", bench.spec("good", "weak"))
+    asked = len(model.asked)
+    again = await bench.run("again", bench.spec("good", "weak"))
+    assert again.progress.items_reused == again.progress.items_done == 2 * bench.items
+    assert (again.verdict, len(model.asked)) == (pb.VERDICT_PASSED, asked)
+    few = await bench.run("few", bench.spec("good", "weak", max_items=10))
+    assert few.verdict == pb.VERDICT_INCONCLUSIVE
+    assert few.progress.items_done == 2 * 10
+    assert "maxItems" in few.message

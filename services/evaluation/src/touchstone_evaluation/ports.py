@@ -1,6 +1,6 @@
 """What the use cases need of the outside."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,8 @@ class Plan:
     items: Mapping[str, Sequence[Item]]
     shards: Sequence[Shard]
     suite_digest: str
+    scores: Sequence[Score] = ()
+    """What is known already, by answers of earlier runs."""
 
 
 class PredictionKey(NamedTuple):
@@ -72,7 +74,7 @@ class Runs(Protocol):
     def start_shards(
         self, dispatch_id: str, choose: Callable[[Sequence[Shard], Sequence[Shard]], Sequence[Shard]]
     ) -> list[Shard]:
-        """Mark the shards as started that `choose` picks of those waiting, given those at work."""
+        """Mark the shards as started that `choose` picks of the first that wait, given those at work."""
         ...
 
     def at_work(self, dispatch_id: str) -> list[Shard]:
@@ -95,8 +97,8 @@ class Runs(Protocol):
         """Read items of a suite, in the order of the digests."""
         ...
 
-    def scored(self, dispatch_id: str, suite: str) -> set[Asking]:
-        """List the askings of a suite that are scored."""
+    def scored(self, dispatch_id: str, suite: str, items: Collection[ItemDigest]) -> set[Asking]:
+        """List the askings about items of a suite that are scored."""
         ...
 
     def record(self, dispatch_id: str, scores: Sequence[Score]) -> None:
@@ -141,6 +143,10 @@ class Predictions(Protocol):
 
     def find(self, key: PredictionKey) -> Outcome | None:
         """Return an answer, or None."""
+        ...
+
+    def find_all(self, subjects: Collection[str], items: Collection[ItemDigest]) -> Mapping[PredictionKey, Outcome]:
+        """Return all answers of revisions about items."""
         ...
 
     def keep(self, key: PredictionKey, outcome: Outcome) -> None:

@@ -3,20 +3,22 @@
 The run's row is locked by what changes its counters or its shards: counters are exact and no shard starts twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Engine, delete, func, select
+from sqlalchemy import Engine, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from touchstone_runtime import databases
+from touchstone_runtime.jobs import Base
 
 from touchstone_evaluation import errors
 from touchstone_evaluation.adapters import documents
 from touchstone_evaluation.adapters.tables import ItemRow, PredictionRow, RunRow, ScoreRow, ShardRow
 from touchstone_evaluation.core.items import Item, ItemDigest
-from touchstone_evaluation.core.planning import Shard
+from touchstone_evaluation.core.planning import MAX_PARALLELISM, Shard
 from touchstone_evaluation.core.results import Conclusion
 from touchstone_evaluation.core.runs import Artifact, Progress, Run, RunState, SuitePlan
 from touchstone_evaluation.core.scores import Asking, Score, tally
@@ -79,27 +81,13 @@ class RunDatabase:
             row.total = len(_run(row).spec.sides) * sum(suite.expected for suite in plan.suites.values())
             row.heartbeat_at = self._naive()
             for suite, items in plan.items.items():
-                session.add_all(
-                    ItemRow(
-                        dispatch_id=dispatch_id,
-                        suite=suite,
-                        digest=item.digest,
-                        place=place,
-                        item=documents.write(item),
-                    )
-                    for place, item in enumerate(items)
-                )
-            session.add_all(
-                ShardRow(
-                    dispatch_id=dispatch_id,
-                    number=shard.number,
-                    suite=shard.suite,
-                    items=list(shard.items),
-                    is_load=shard.is_load,
-                    state=WAITING,
-                )
-                for shard in plan.shards
-            )
+                rows = (_item_row(dispatch_id, suite, place, item) for place, item in enumerate(items))
+                _insert(session, ItemRow, rows)
+            _insert(session, ShardRow, (_shard_row(dispatch_id, shard) for shard in plan.shards))
+            _insert(session, ScoreRow, (_score_row(dispatch_id, score) for score in plan.scores))
+            if plan.scores:
+                _count(row, plan.scores)
+                row.started_at = self._naive()
 
     def start_shards(
         self, dispatch_id: str, choose: Callable[[Sequence[Shard], Sequence[Shard]], Sequence[Shard]]
@@ -108,10 +96,10 @@ class RunDatabase:
         with Session(self._engine) as session, session.begin():
             if _found(session, dispatch_id, lock=True).state in _FINAL:
                 return []
-            rows = {row.number: row for row in session.scalars(_shards(dispatch_id).where(ShardRow.state != ENDED))}
-            waiting = [_shard(row) for row in rows.values() if row.state == WAITING]
-            at_work = [_shard(row) for row in rows.values() if row.state == STARTED]
-            chosen = list(choose(waiting, at_work))
+            begun = list(session.scalars(_shards(dispatch_id).where(ShardRow.state == STARTED)))
+            first = _shards(dispatch_id).where(ShardRow.state == WAITING).limit(MAX_PARALLELISM)
+            rows = {row.number: row for row in session.scalars(first)}
+            chosen = list(choose([_shard(row) for row in rows.values()], [_shard(row) for row in begun]))
             for shard in chosen:
                 rows[shard.number].state = STARTED
             return chosen
@@ -147,15 +135,10 @@ class RunDatabase:
             found = {row.digest: documents.read(row.item, Item) for row in session.scalars(query)}
         return [found[digest] for digest in digests]
 
-    def scored(self, dispatch_id: str, suite: str) -> set[Asking]:
-        """List the askings of a suite that are scored."""
-        query = select(ScoreRow.item, ScoreRow.side, ScoreRow.repeat).where(
-            ScoreRow.dispatch_id == dispatch_id, ScoreRow.suite == suite
-        )
+    def scored(self, dispatch_id: str, suite: str, items: Collection[ItemDigest]) -> set[Asking]:
+        """List the askings about items of a suite that are scored."""
         with Session(self._reading) as session, session.begin():
-            return {
-                Asking(suite, ItemDigest(item), Side(side), repeat) for item, side, repeat in session.execute(query)
-            }
+            return _scored(session, dispatch_id, suite, items)
 
     def record(self, dispatch_id: str, scores: Sequence[Score]) -> None:
         """Record scores, all or none; what is scored already keeps its score. A run that has ended takes none."""
@@ -163,15 +146,13 @@ class RunDatabase:
             run = _found(session, dispatch_id, lock=True)
             if run.state in _FINAL:
                 return
-            fresh = [s for s in scores if session.get(ScoreRow, (dispatch_id, *s.asking)) is None]
-            session.add_all(_score_row(dispatch_id, score) for score in fresh)
-            counts = tally(fresh)
-            run.done += counts.done
-            run.reused += counts.reused
-            run.failed += counts.failed
-            run.input_tokens += counts.input_tokens
-            run.output_tokens += counts.output_tokens
-            run.judge_tokens += counts.judge_tokens
+            suites: dict[str, list[ItemDigest]] = defaultdict(list)
+            for score in scores:
+                suites[score.asking.suite].append(score.asking.item)
+            there = set[Asking]().union(*(_scored(session, dispatch_id, *suite) for suite in suites.items()))
+            fresh = [score for score in scores if score.asking not in there]
+            _insert(session, ScoreRow, (_score_row(dispatch_id, score) for score in fresh))
+            _count(run, fresh)
             run.heartbeat_at = self._naive()
 
     def begin(self, dispatch_id: str) -> None:
@@ -302,22 +283,63 @@ def _shard(row: ShardRow) -> Shard:
     return Shard(number=row.number, suite=row.suite, items=items, is_load=row.is_load)
 
 
-def _score_row(dispatch_id: str, score: Score) -> ScoreRow:
-    return ScoreRow(
-        dispatch_id=dispatch_id,
-        suite=score.asking.suite,
-        item=score.asking.item,
-        side=score.asking.side,
-        repeat=score.asking.repeat,
-        values=dict(score.values),
-        error=score.error,
-        is_reused=score.is_reused,
-        input_tokens=score.input_tokens,
-        output_tokens=score.output_tokens,
-        judge_tokens=score.judge_tokens,
-        latency_millis=score.latency_millis,
-        answer=score.answer,
+def _scored(session: Session, dispatch_id: str, suite: str, items: Collection[ItemDigest]) -> set[Asking]:
+    query = select(ScoreRow.item, ScoreRow.side, ScoreRow.repeat).where(
+        ScoreRow.dispatch_id == dispatch_id, ScoreRow.suite == suite, ScoreRow.item.in_(items)
     )
+    return {Asking(suite, ItemDigest(item), Side(side), repeat) for item, side, repeat in session.execute(query)}
+
+
+def _insert(session: Session, table: type[Base], rows: Iterable[dict[str, Any]]) -> None:
+    """Add many rows at once."""
+    if found := list(rows):
+        session.execute(insert(table), found)
+
+
+def _count(row: RunRow, scores: Sequence[Score]) -> None:
+    counts = tally(scores)
+    row.done = (row.done or 0) + counts.done
+    row.reused = (row.reused or 0) + counts.reused
+    row.failed = (row.failed or 0) + counts.failed
+    row.input_tokens = (row.input_tokens or 0) + counts.input_tokens
+    row.output_tokens = (row.output_tokens or 0) + counts.output_tokens
+    row.judge_tokens = (row.judge_tokens or 0) + counts.judge_tokens
+
+
+def _item_row(dispatch_id: str, suite: str, place: int, item: Item) -> dict[str, Any]:
+    return {
+        "dispatch_id": dispatch_id,
+        "suite": suite,
+        "digest": item.digest,
+        "place": place,
+        "item": documents.write(item),
+    }
+
+
+def _shard_row(dispatch_id: str, shard: Shard) -> dict[str, Any]:
+    return {
+        "dispatch_id": dispatch_id,
+        "number": shard.number,
+        "suite": shard.suite,
+        "items": list(shard.items),
+        "is_load": shard.is_load,
+        "state": WAITING,
+    }
+
+
+def _score_row(dispatch_id: str, score: Score) -> dict[str, Any]:
+    return {
+        "dispatch_id": dispatch_id,
+        **score.asking._asdict(),
+        "values": dict(score.values),
+        "error": score.error,
+        "is_reused": score.is_reused,
+        "input_tokens": score.input_tokens,
+        "output_tokens": score.output_tokens,
+        "judge_tokens": score.judge_tokens,
+        "latency_millis": score.latency_millis,
+        "answer": score.answer,
+    }
 
 
 def _score(row: ScoreRow) -> Score:

@@ -298,7 +298,7 @@ def _matrix(metric: Metric, rows: Rows) -> Floats:
     """Shape the values as the metric's statistic takes them: items x values."""
     match metric.aggregate:
         case Mean():
-            return np.array([[np.mean(row)] for row in rows.values()])
+            return np.array([[math.fsum(value for (value,) in row) / len(row)] for row in rows.values()])
         case Ratio() | Corpus():
             return np.array([np.sum(row, axis=0) for row in rows.values()])
         case Percentile():

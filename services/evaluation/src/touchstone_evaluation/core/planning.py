@@ -12,6 +12,8 @@ from touchstone_evaluation.core.scores import Asking
 from touchstone_evaluation.core.spec import RunSpec, Side, Suite
 
 MAX_SHARD_ITEMS = 8
+MAX_PARALLELISM = 64
+"""Shards at work at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,8 @@ def bootstrap_difference(
         confidence: The interval's level.
         resamples: How many are drawn.
     """
+    if is_paired and statistic is mean:
+        return bootstrap(mean, subject - baseline, confidence=confidence, resamples=resamples)
     drawn = _replicates([(statistic, subject), (statistic, baseline)], resamples, is_paired=is_paired)
     return _percentile_interval(drawn[0] - drawn[1], min(len(subject), len(baseline)), confidence)
 
@@ -152,9 +154,16 @@ def _percentile_interval(replicates: Floats, count: int, confidence: float) -> I
 def _replicates(samples: list[tuple[Statistic, Floats]], resamples: int, *, is_paired: bool) -> list[Floats]:
     generators = [np.random.default_rng(SEED + (0 if is_paired else number)) for number in range(len(samples))]
     return [
-        np.concatenate([statistic(items[indices]) for indices in _indices(generator, items, resamples)])
+        np.concatenate([_replicate(statistic, items, indices) for indices in _indices(generator, items, resamples)])
         for generator, (statistic, items) in zip(generators, samples, strict=True)
     ]
+
+
+def _replicate(statistic: Statistic, items: Floats, indices: npt.NDArray[np.int64]) -> Floats:
+    if statistic is mean:  # the same, without a third axis
+        result: Floats = np.take(items[:, 0], indices).mean(axis=1)
+        return result
+    return statistic(items[indices])
 
 
 def _indices(generator: np.random.Generator, items: Floats, resamples: int) -> Iterator[npt.NDArray[np.int64]]:

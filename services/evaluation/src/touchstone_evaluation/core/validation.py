@@ -10,6 +10,7 @@ import jsonschema
 from jmespath.exceptions import JMESPathError
 from touchstone_runtime.errors import Violation
 
+from touchstone_evaluation.core.planning import MAX_PARALLELISM
 from touchstone_evaluation.core.spec import (
     Criterion,
     Dataset,
@@ -27,7 +28,6 @@ MAX_DISPATCH_ID_BYTES = 128
 MAX_SUITES = 16
 MAX_CRITERIA = 32
 MAX_REPEATS = 32
-MAX_PARALLELISM = 64
 MAX_JUDGES = 5
 MAX_FIELDS = 4
 SCHEMES = ("file", "pypi", "s3", "gs", "hf", "http", "https")

@@ -80,7 +80,7 @@ class Course:
         """End a shard whose job has ended; of a job that failed, what it did not score has failed."""
         suite = next(suite for suite in run.spec.suites if suite.name == shard.suite)
         if job.state is JobState.FAILED:
-            scored = self._runs.scored(run.dispatch_id, shard.suite)
+            scored = self._runs.scored(run.dispatch_id, shard.suite, shard.items)
             askings = planning.askings(shard, suite, run.spec.sides)
             lost = [Score(asking=asking, values={}, error=_why(job)) for asking in askings if asking not in scored]
             self._runs.record(run.dispatch_id, lost)

@@ -64,7 +64,8 @@ class Loading:
             items: What is asked, in turn.
             should_stop: Asked after each request.
         """
-        scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name)
+        digests = [item.digest for item in items]
+        scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name, digests)
         asked = _Asked(run=run, suite=suite, items=items, scored=scored, should_stop=should_stop)
         for block in _blocks(load, run.spec.sides):
             if not await self._put_on_block(block, asked, load.concurrency):

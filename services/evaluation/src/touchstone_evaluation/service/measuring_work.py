@@ -64,7 +64,7 @@ class Measuring:
     async def _by_items(
         self, run: Run, shard: Shard, suite: Suite, items: Mapping[ItemDigest, Item], beat: Beat
     ) -> None:
-        scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name)
+        scored = await asyncio.to_thread(self._runs.scored, run.dispatch_id, suite.name, shard.items)
         for asking in planning.askings(shard, suite, run.spec.sides):
             if asking in scored:
                 continue

@@ -23,6 +23,7 @@ from touchstone_evaluation.service.concluding_work import Concluding
 from touchstone_evaluation.service.course import Course
 from touchstone_evaluation.service.measuring_work import Measuring
 from touchstone_evaluation.service.planning_work import Planning
+from touchstone_evaluation.service.reusing import Reusing
 from touchstone_evaluation.settings import WorkerSettings
 from touchstone_evaluation.tasks import QUEUE, JobWork
 from touchstone_evaluation.wiring import parts
@@ -53,8 +54,8 @@ def _work(settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: Ba
     runs = RunDatabase(jobs.engine, now=parts.now)
     course = Course(runs, jobs, sender, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    planning = Planning(runs, DatasetFiles(resolver), course, tasks)
     predictions = PredictionDatabase(jobs.engine, now=parts.now)
+    planning = Planning(runs, DatasetFiles(resolver), Reusing(predictions, tasks), course, tasks)
     asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), tasks)
     measuring = Measuring(runs, asker, course, tasks, now=parts.now)
     store = ReportStore(ArtefactStore(settings.artefacts_uri), loop)
