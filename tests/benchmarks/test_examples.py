@@ -28,6 +28,7 @@ EXPECTED = {
     "code": {"humaneval": 164, "mbpp": 500},
     "instructions": {"ifeval": 541},
     "mathematics": {"gsm8k": 1_319},
+    "grounded": {"squad": 226},
 }  # fmt: skip
 TASKS = plugins.installed()
 

@@ -57,7 +57,9 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         number = int(last) if last.isdigit() else 0
         is_right = revision != "weak" or number % 5 == 0
         usage = inference.Usage(input_tokens=5, output_tokens=2)
-        yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision])
+        found = [inference.Citation(document_id=f"d{number if number % 2 == 0 else 999}", text=f"text {number}")]
+        citations = found if "cited" in question else []
+        yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision], citations=citations)
         text = f"answer {number}" if is_right else "no idea"
         if revision in ("judge", "partial"):
             text = self._judged(question, is_partial=revision == "partial")

@@ -104,6 +104,7 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
         "code-generation",
+        "grounded-answer",
         "instruction-following",
         "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
         "question-answering", "retrieval", "short-answer", "structured-output", "text-overlap",
@@ -392,3 +393,34 @@ async def test_known_answers_need_no_worker_and_budgets_hold_for_them_too(bench:
     assert few.verdict == pb.VERDICT_INCONCLUSIVE
     assert few.progress.items_done == 2 * 10
     assert "maxItems" in few.message
+
+
+async def test_a_wrong_answer_is_laid_to_the_part_that_failed(bench: Any, tmp_path: Path) -> None:
+    """The weak revision is right on every fifth question; the index finds the documents of the even ones."""
+    lines = [
+        {"question": f"What is cited {n}", "answers": [f"answer {n}"], "relevant_documents": [f"d{n}"]}
+        for n in range(40)
+    ]
+    (tmp_path / "grounded.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    spec = bench.spec("weak")
+    spec.suites[0].task = "grounded-answer"
+    spec.suites[0].dataset.uri = f"file://{tmp_path}/grounded.jsonl"
+    spec.suites[0].parameters.update({"pattern": "(answer .*|no idea)"})
+    spec.criteria[0].metric = "golden/passage_found"
+    for dispatch_id in ("asked", "known"):
+        ended = await bench.run(dispatch_id, spec)
+        assert ended.verdict == pb.VERDICT_PASSED, ended.message
+        values = {metric.metric.removeprefix("golden/"): metric.value for metric in ended.metrics}
+        assert values == pytest.approx(
+            {
+                "right": 0.2, "passage_found": 0.5, "right_given_passage": 0.2,
+                "right_with_passage": 0.1, "right_without_passage": 0.1,
+                "wrong_with_passage": 0.4, "wrong_without_passage": 0.4, "malformed": 0,
+            }
+        )  # fmt: skip
+    assert ended.progress.items_reused == 40
+    spec.suites[0].parameters.update({"pattern": "(answer .*)"})
+    ended = await bench.run("malformed", spec)
+    values = {metric.metric.removeprefix("golden/"): metric.value for metric in ended.metrics}
+    assert values["malformed"] == pytest.approx(0.8)
+    assert values["right"] == pytest.approx(0.2)

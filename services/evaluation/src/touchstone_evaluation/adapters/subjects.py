@@ -67,6 +67,7 @@ class GrpcSubjects:
         began = time.perf_counter()
         first = last = 0.0
         texts: list[str] = []
+        passages: list[Passage] = []
         closing = inference.GenerateResponse()
         async for part in self._inference.Generate(request, metadata=pinned, timeout=self._timeout_seconds):
             _check_revision(subject, part.revision_digest)
@@ -74,6 +75,7 @@ class GrpcSubjects:
                 last = time.perf_counter()
                 first = first or last
                 texts.append(part.text)
+            passages.extend(Passage(citation.document_id, citation.text) for citation in part.citations)
             closing = part
         ended = time.perf_counter()
         if closing.revision_digest != subject.digest:
@@ -81,6 +83,7 @@ class GrpcSubjects:
         tokens = closing.usage.output_tokens
         return Outcome(
             text="".join(texts),
+            passages=tuple(passages),
             input_tokens=closing.usage.input_tokens,
             output_tokens=tokens,
             ttft_millis=((first or ended) - began) * 1000,

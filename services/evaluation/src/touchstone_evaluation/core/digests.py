@@ -8,6 +8,9 @@ from touchstone_runtime.revisions import Digest, digest_json
 from touchstone_evaluation.core.spec import RunSpec, Sampling
 from touchstone_evaluation.core.task import Ask, Task
 
+RECORDED = 2
+"""Raised when more is kept of an answer: those that were kept before lack it, and are asked for again."""
+
 
 def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str, Digest]) -> Digest:
     """Digest what is measured and what must hold: drawn items, task versions, parameters, sampling, criteria.
@@ -42,4 +45,4 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
 def asking_digest(ask: Ask, sampling: Sampling) -> Digest:
     """Digest what is asked and how an answer is made: the same is asked once of a revision, whatever the task."""
     asked = {name: value for name, value in asdict(ask).items() if name != "of"}
-    return digest_json({"kind": type(ask).__name__, "ask": asked, "sampling": asdict(sampling)})
+    return digest_json({"kind": type(ask).__name__, "ask": asked, "sampling": asdict(sampling), "recorded": RECORDED})

@@ -10,7 +10,7 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Sampling, Side, Subject, Suite
-from touchstone_evaluation.core.task import OTHER_SIDE, SELF, Ask, Outcome, Prompt, Question, Seat, Steps, Task
+from touchstone_evaluation.core.task import OTHER_SIDE, SELF, Ask, Outcome, Prompt, Query, Question, Seat, Steps, Task
 from touchstone_evaluation.errors import TaskFailed
 from touchstone_evaluation.ports import PredictionKey
 
@@ -108,7 +108,8 @@ class Talk:
         if name == SELF:
             self.is_reused = self.is_reused and is_reused
             self.latency_millis += outcome.latency_millis
-            self.answer = self.answer or outcome.text or ", ".join(p.document_id for p in outcome.passages)
+            found = ", ".join(p.document_id for p in outcome.passages) if isinstance(ask, Query) else ""
+            self.answer = self.answer or outcome.text or found
         if is_reused:
             return
         if name in (SELF, OTHER_SIDE):
