@@ -126,7 +126,8 @@ def value(metric: Metric, suite: Measured, side: Side) -> tuple[float | None, in
     rows = _rows(metric, suite, side)
     if not all(math.isfinite(number) for row in rows.values() for numbers in row for number in numbers):
         return None, len(rows)
-    return _value(metric, rows), len(rows)
+    found = _value(metric, rows)
+    return found if found is not None and math.isfinite(found) else None, len(rows)
 
 
 def fault(suite: Measured, side: Side, metric: Metric) -> str:

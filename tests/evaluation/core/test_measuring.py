@@ -1,0 +1,40 @@
+"""From scores to numbers."""
+
+from touchstone_evaluation.catalogue.grounded_answer import TASK
+from touchstone_evaluation.core import concluding
+from touchstone_evaluation.core.measuring import Measured
+from touchstone_evaluation.core.scores import Asking, Score
+from touchstone_evaluation.core.spec import (
+    Absolute,
+    Criterion,
+    ItemErrorPolicy,
+    Operator,
+    RunSpec,
+    Side,
+    Subject,
+    SubjectKind,
+    Suite,
+    Verdict,
+)
+
+
+def test_a_ratio_to_nothing_is_no_number_and_closes_the_gate() -> None:
+    """No passage was found for any question: what the model makes of passages is not known."""
+    subject = Subject(kind=SubjectKind.MODEL_DEPLOYMENT, name="default/chat", revision="r", digest="sha256:0")
+    floor = Absolute(operator=Operator.GREATER_OR_EQUAL, value=0.0)
+    spec = RunSpec(
+        subject=subject,
+        suites=(Suite(name="s", task=TASK.name),),
+        criteria=(Criterion(name="c", metric="s/right_given_passage", required=True, absolute=floor),),
+    )
+    metrics = {"s": {metric.name: metric for metric in TASK.metrics({})}}
+    names = ("right", "passage_found", "right_with_passage", "wrong_without_passage")
+    scores = [
+        Score(asking=Asking("s", f"item-{n}", Side.SUBJECT, 0), values=dict.fromkeys(names, 0.0)) for n in range(30)
+    ]
+    measured = Measured(scores=scores, expected=30, policy=ItemErrorPolicy.COUNT, max_error_ratio=0, is_paired=True)
+    conclusion = concluding.conclude(spec, {"s": measured}, metrics, stopped="")
+    values = {value.metric: value.value for value in conclusion.metrics}
+    assert values["s/right_given_passage"] is None
+    assert values["s/right"] == 0
+    assert conclusion.verdict is Verdict.ERROR
