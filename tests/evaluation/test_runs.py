@@ -107,7 +107,7 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
         "grounded-answer",
         "instruction-following",
         "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
-        "question-answering", "retrieval", "short-answer", "structured-output", "text-overlap",
+        "question-answering", "refusal", "retrieval", "short-answer", "structured-output", "text-overlap",
     }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)
