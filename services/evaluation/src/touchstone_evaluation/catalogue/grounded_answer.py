@@ -6,7 +6,7 @@ from typing import cast
 from touchstone_evaluation.core import extracting, normalising, ranking
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Prompt, Ratio, Seat, Steps, share
+from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Prompt, Seat, Steps, share, share_among
 
 _PARTS = {
     "right_with_passage": (Goal.MAXIMIZE, "right, and a relevant passage was before the model"),
@@ -49,14 +49,12 @@ class GroundedAnswer:
             share(
                 "passage_found", "Share of answers with a relevant passage among those in the prompt", is_binary=True
             ),
-            Metric(
-                name="right_given_passage",
-                goal=Goal.MAXIMIZE,
-                aggregate=Ratio(of="right_with_passage", per="passage_found"),
-                description="Share of right answers among those with a relevant passage: what the model makes of what "
-                "the search finds; 0 to 1.",
-                lowest=0,
-                highest=1,
+            share_among(
+                "right_given_passage",
+                "Share of right answers among those with a relevant passage: what the model makes of what the search "
+                "finds; 0 to 1",
+                of="right_with_passage",
+                per="passage_found",
             ),
             *(
                 Metric(

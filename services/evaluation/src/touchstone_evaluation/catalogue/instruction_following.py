@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from touchstone_evaluation.core import instructions
 from touchstone_evaluation.core.items import Item
-from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Prompt, Ratio, share
+from touchstone_evaluation.core.spec import Json, Parameters, SubjectKind
+from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Prompt, share, share_among
 
 
 class InstructionFollowing:
@@ -32,14 +32,12 @@ class InstructionFollowing:
                 is_binary=True,
             ),
             *(
-                Metric(
-                    name=f"instruction_{reading}",
-                    goal=Goal.MAXIMIZE,
-                    aggregate=Ratio(of=f"followed_{reading}", per="instructions"),
-                    description=f"Share of all instructions that are followed, {reading}ly read; 0 to 1. Answers that "
-                    "failed have none.",
-                    lowest=0,
-                    highest=1,
+                share_among(
+                    f"instruction_{reading}",
+                    f"Share of all instructions that are followed, {reading}ly read; 0 to 1. Answers that failed have "
+                    "none",
+                    of=f"followed_{reading}",
+                    per="instructions",
                 )
                 for reading in ("strict", "loose")
             ),

@@ -37,12 +37,6 @@ def _holds(found: int, relation: str, wanted: int) -> bool:
     return found >= wanted if relation == _AT_LEAST else found < wanted
 
 
-def _is_in(text: str, language: str) -> bool:
-    from py3langid import classify  # noqa: PLC0415 - loads its model
-
-    return str(classify(text)[0]) == language
-
-
 def sentences(text: str) -> list[str]:
     """Cut an English text: a sentence ends with . ! or ? before white space, but for abbreviations and initials."""
     return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence.strip()]
@@ -69,7 +63,9 @@ def _letters(text: str, *, letter: str, let_frequency: int, let_relation: str) -
 
 
 def _language(text: str, *, language: str) -> bool:
-    return _is_in(text, language)
+    from py3langid import classify  # noqa: PLC0415 - loads its model
+
+    return str(classify(text)[0]) == language
 
 
 def _sentences(text: str, *, num_sentences: int, relation: str) -> bool:
@@ -157,11 +153,11 @@ def _capital_words(text: str, *, capital_frequency: int, capital_relation: str) 
 
 
 def _capitals(text: str) -> bool:
-    return text.isupper() and _is_in(text, "en")
+    return text.isupper() and _language(text, language="en")
 
 
 def _small_letters(text: str) -> bool:
-    return text.islower() and _is_in(text, "en")
+    return text.islower() and _language(text, language="en")
 
 
 def _no_comma(text: str) -> bool:

@@ -107,6 +107,13 @@ def share(
     )
 
 
+def share_among(name: str, description: str, *, of: str, per: str, goal: Goal = Goal.MAXIMIZE) -> Metric:
+    """A metric that is the share of some among others: the sum of items' 0 or 1, or counts, over that of others'."""
+    return Metric(
+        name=name, goal=goal, aggregate=Ratio(of=of, per=per), description=f"{description}.", lowest=0, highest=1
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """Asks a model: one user turn."""

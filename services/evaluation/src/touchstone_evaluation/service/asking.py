@@ -41,15 +41,11 @@ class Asker:
         """
         talk = Talk(run, suite, item, asking, is_load=is_load)
         began = self._monotonic()
-        values: Mapping[str, float] = {}
-        error = ""
         try:
-            values = await self._talk(talk)
+            return talk.scored(await self._talk(talk))
         except DomainError as failure:
-            error = failure.message[:MAX_ERROR]
-        if error:
             talk.latency_millis = (self._monotonic() - began) * 1000
-        return talk.scored(values, error)
+            return talk.scored({}, failure.message[:MAX_ERROR])
 
     async def _talk(self, talk: Talk) -> Mapping[str, float]:
         """Drive the task's steps to their end."""
