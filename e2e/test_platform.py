@@ -257,6 +257,8 @@ async def test_a_kubelet_that_dies_stops_no_traffic(
         kubernetes.until(lambda: failures(file)[0] > before + 5, "answers without a kubelet")
         await asyncio.to_thread(subprocess.run, [sys.executable, str(ROOT / "e2e/cluster"), "up"], check=True)
         kubernetes.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+        ready = ["pods", "-n", "touchstone", "-l", "app.kubernetes.io/component=router", "--for=condition=Ready"]
+        kubernetes.kubectl("wait", *ready, "--timeout=120s")
     assert failures(file)[1] == []
 
 
@@ -280,7 +282,7 @@ async def test_an_engine_that_dies_mid_answer_is_told_clearly_and_the_next_answe
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await listen()
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert channels.translate(caught.value, "router").reason == "ANSWER_BROKE"
+    assert channels.translate(caught.value, "router").reason == "ANSWER_BROKE", caught.value.details()
     kubernetes.until(
         lambda: kubernetes.condition("modeldeployment", "support-assistant", "Ready").get("status") == "True",
         "readiness after the loss of an engine",

@@ -26,8 +26,11 @@ def ensure(node_address: str) -> None:
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    """Write a file unless it says so already: kube-proxy ends when its file is written, and with it new connections."""
+    text = yaml.safe_dump(document, sort_keys=False)
+    if not path.exists() or path.read_text() != text:
+        path.touch(mode=0o600)
+        path.write_text(text)
 
 
 def _kubeconfig(user: str, node_address: str) -> dict[str, Any]:
