@@ -100,6 +100,41 @@ async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
     assert ended.usage.wall_seconds > 0
 
 
+async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(bench: Any) -> None:
+    spec = bench.spec("good", "weak")
+    spec.subject.price.currency = spec.baseline.price.currency = "USD"
+    spec.subject.price.tokens.input_per_million, spec.subject.price.tokens.output_per_million = 2, 15
+    spec.baseline.price.tokens.input_per_million, spec.baseline.price.tokens.output_per_million = 1, 5
+    dearer = spec.criteria.add(name="price", metric="golden/answer_price", required=True)
+    dearer.relative.max_regression = 10e-6
+    ended = await bench.run("price", spec)
+    # An answer of the scripted model has 5 tokens in and 2 out.
+    assert (ended.criteria[2].value, ended.criteria[2].baseline) == pytest.approx((40e-6, 15e-6))
+    assert [result.verdict for result in ended.criteria] == [pb.VERDICT_PASSED, pb.VERDICT_PASSED, pb.VERDICT_FAILED]
+    assert ended.verdict == pb.VERDICT_FAILED
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert (values["golden/mean_input_tokens"], values["golden/mean_output_tokens"]) == (5, 2)
+    assert values["golden/latency_p95_millis"] >= values["golden/ttft_p95_millis"] > 0
+
+    again = await bench.run("price-again", spec)
+    values = {metric.metric: metric.value for metric in again.metrics}
+    assert values["golden/answer_price"] == pytest.approx(40e-6), (
+        "an answer that was known costs as much when it is served"
+    )
+    assert "golden/latency_p95_millis" not in values, "how long answers took another time is not this run's to say"
+
+
+async def test_prices_that_cannot_be_compared_are_refused(bench: Any) -> None:
+    spec = bench.spec("good", "weak")
+    spec.subject.price.currency, spec.baseline.price.currency = "USD", "EUR"
+    spec.subject.price.per_hour = spec.baseline.price.per_hour = 1
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bench.start_run("currencies", spec)
+    error = channels.translate(caught.value, "evaluation")
+    assert isinstance(error, errors.Invalid)
+    assert [v.field for v in error.violations] == ["spec.baseline.price.currency"]
+
+
 async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
@@ -355,7 +390,8 @@ async def test_programs_are_run_where_the_run_allows_it_and_nowhere_else(bench: 
     ended = await bench.run("programs", spec)
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
     values = {metric.metric: (metric.value, metric.baseline) for metric in ended.metrics}
-    assert values == {"golden/pass_at_1": (1, 0.2), "golden/pass_at_2": (1, 0.2), "golden/loaded": (1, 0.2)}
+    wanted = {"golden/pass_at_1": (1, 0.2), "golden/pass_at_2": (1, 0.2), "golden/loaded": (1, 0.2)}
+    assert {name: values[name] for name in wanted} == wanted
     spec.execution.allow_code_execution = False
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await bench.start_run("refused", spec)
@@ -411,13 +447,12 @@ async def test_a_wrong_answer_is_laid_to_the_part_that_failed(bench: Any, tmp_pa
         ended = await bench.run(dispatch_id, spec)
         assert ended.verdict == pb.VERDICT_PASSED, ended.message
         values = {metric.metric.removeprefix("golden/"): metric.value for metric in ended.metrics}
-        assert values == pytest.approx(
-            {
-                "right": 0.2, "passage_found": 0.5, "right_given_passage": 0.2,
-                "right_with_passage": 0.1, "right_without_passage": 0.1,
-                "wrong_with_passage": 0.4, "wrong_without_passage": 0.4, "malformed": 0,
-            }
-        )  # fmt: skip
+        wanted = {
+            "right": 0.2, "passage_found": 0.5, "right_given_passage": 0.2,
+            "right_with_passage": 0.1, "right_without_passage": 0.1,
+            "wrong_with_passage": 0.4, "wrong_without_passage": 0.4, "malformed": 0,
+        }  # fmt: skip
+        assert {name: values[name] for name in wanted} == pytest.approx(wanted)
     assert ended.progress.items_reused == 40
     spec.suites[0].parameters.update({"pattern": "(answer .*)"})
     ended = await bench.run("malformed", spec)

@@ -8,6 +8,7 @@ from typing import Protocol
 from touchstone_runtime.revisions import Digest
 
 from touchstone_operator.api.evalrun import EvalRunSpec
+from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Kind
 
@@ -50,6 +51,8 @@ class Measured:
 
     name: str
     digest: Digest
+    price: PriceStatus | None = None
+    """What its answers cost; None: nobody said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

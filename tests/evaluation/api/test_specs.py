@@ -12,6 +12,7 @@ from touchstone_evaluation.core.spec import (
     ItemErrorPolicy,
     Layout,
     Operator,
+    Price,
     Relative,
     RunSpec,
     Sampling,
@@ -22,7 +23,14 @@ from touchstone_evaluation.core.spec import (
 
 words = st.text("abc-/", min_size=1, max_size=8)
 numbers = st.floats(-1e6, 1e6).map(lambda value: value + 0.0)  # no negative zero: a proto's default is zero
-subjects = st.builds(Subject, kind=st.sampled_from(SubjectKind), name=words, revision=words, digest=words)
+amounts = st.floats(0, 99)
+prices = st.builds(Price, currency=words, input_per_million=amounts, output_per_million=amounts) | st.builds(
+    Price, currency=words, per_hour=amounts
+)
+subjects = st.builds(
+    Subject,
+    kind=st.sampled_from(SubjectKind), name=words, revision=words, digest=words, price=st.none() | prices,
+)  # fmt: skip
 datasets = st.builds(
     Dataset,
     uri=words, digest=words, layout=st.sampled_from(Layout), records=words, filter=words, limit=st.integers(0, 99),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import pytest
+from touchstone_evaluation.core import costs
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.scores import Asking, Score
@@ -92,4 +93,5 @@ async def test_a_value_that_is_no_number_is_a_failure(value: float) -> None:
 
 async def test_a_score_is_kept_as_the_task_gave_it() -> None:
     score = await scored(0.25)
-    assert (score.values, score.error) == ({"value": 0.25}, "")
+    own, _ = costs.apart(score.values)
+    assert (own, score.error) == ({"value": 0.25}, "")

@@ -13,6 +13,7 @@ from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
 from touchstone_operator.api.evalrun import EvalRunSpec
 from touchstone_operator.api.evaluations import Criterion, Dataset, Suite
+from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.objects import JsonObject
 from touchstone_operator.ports import Measured, RunReport, RunRequest
 
@@ -63,7 +64,9 @@ def run_spec(request: RunRequest) -> pb.RunSpec:
     name = f"{request.namespace}/{reference.name if reference else ''}"
 
     def subject(measured: Measured) -> pb.Subject:
-        return pb.Subject(type=_TYPES[spec.subject.type], name=name, revision=measured.name, digest=measured.digest)
+        found = price(measured.price) if measured.price else None
+        kind = _TYPES[spec.subject.type]
+        return pb.Subject(type=kind, name=name, revision=measured.name, digest=measured.digest, price=found)
 
     return pb.RunSpec(
         subject=subject(request.subjects.subject),
@@ -72,6 +75,16 @@ def run_spec(request: RunRequest) -> pb.RunSpec:
         criteria=[criterion(one) for one in spec.criteria],
         execution=execution(spec),
     )
+
+
+def price(spec: PriceStatus) -> pb.Price:
+    """Write what answers cost."""
+    if spec.tokens is None:
+        return pb.Price(currency=spec.currency, per_hour=float(spec.per_hour or 0))
+    tokens = pb.TokenPrice(
+        input_per_million=float(spec.tokens.input_per_million), output_per_million=float(spec.tokens.output_per_million)
+    )
+    return pb.Price(currency=spec.currency, tokens=tokens)
 
 
 def judges(request: RunRequest, spec: Suite) -> list[pb.Judge]:

@@ -22,6 +22,7 @@ from touchstone_operator.api.common import (
     text,
 )
 from touchstone_operator.api.evaluations import EVALUATION_RULES, Evaluation, Reuse, RevisionReference
+from touchstone_operator.api.prices import PriceStatus
 
 IMMUTABLE = ("subject", "suites", "criteria")
 IMMUTABLE_OPTIONAL = ("baseline", "execution", "outputs")
@@ -196,6 +197,10 @@ class EvalRunStatus(ApiModel):
     """baselineRevision is the revision it is compared with."""
     baseline_digest: DigestString | None = None
     """baselineDigest is its digest."""
+    subject_price: PriceStatus | None = None
+    """subjectPrice is what its answers cost when the run began."""
+    baseline_price: PriceStatus | None = None
+    """baselinePrice is what those of the baseline cost."""
     judges: Annotated[tuple[JudgeStatus, ...], keyed(80)] | None = None
     """judges are the revisions that judge."""
     suite_digest: DigestString | None = None

@@ -25,6 +25,7 @@ from touchstone_operator.api.common import (
 )
 from touchstone_operator.api.evaluations import GateResult
 from touchstone_operator.api.observations import LastFailure, Performance, ScalingStatus
+from touchstone_operator.api.prices import Price
 from touchstone_operator.api.rollouts import Rollout
 from touchstone_operator.api.servings import Access, AdapterPolicy, Cache, Expose, Serving, Tracing
 
@@ -56,6 +57,8 @@ class ModelDeploymentSpec(ApiModel):
     """tracing overrides the platform's. Unset: the platform's."""
     rollout: Rollout | None = None
     """rollout says how a new revision takes over. Unset: blue/green without gates."""
+    price: Price | None = None
+    """price is what answers cost, for evaluations; not part of the digest. Unset: nothing is said of it."""
     suspend: bool = False
     """suspend stops rollouts; what serves goes on serving."""
 

@@ -137,6 +137,8 @@ def _measured(found: Subjects) -> dict[str, object]:
         "subject_digest": found.subject.digest,
         "baseline_revision": baseline.name if baseline else None,
         "baseline_digest": baseline.digest if baseline else None,
+        "subject_price": found.subject.price,
+        "baseline_price": baseline.price if baseline else None,
         "judges": judges or None,
     }
 

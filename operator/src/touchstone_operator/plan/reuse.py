@@ -15,9 +15,13 @@ from touchstone_runtime.revisions import Digest
 from touchstone_operator import objects
 from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.evaluations import Evaluation
+from touchstone_operator.api.prices import PriceStatus
+from touchstone_operator.objects import JsonObject
 from touchstone_operator.plan import conditions, times
 
 ERROR = "Error"
+PRICE_METRIC = "answer_price"
+"""The evaluation service's metric of what an answer costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ class VerdictKey:
     template: Digest
     judges: Mapping[str, Digest] | None = field(default_factory=dict)
     """By `SUITE/JUDGE`; None: whoever judged."""
+    prices: JsonObject | None = None
+    """Of subject and baseline, where criteria ask for prices; None: whatever answers cost."""
 
     @property
     def label(self) -> str:
@@ -36,6 +42,8 @@ class VerdictKey:
         document: dict[str, Any] = {"subject": self.subject, "baseline": self.baseline, "template": self.template}
         if self.judges:
             document["judges"] = dict(self.judges)
+        if self.prices is not None:
+            document["prices"] = self.prices
         return revisions.digest_json(document).removeprefix("sha256:")[:63]
 
 
@@ -48,6 +56,16 @@ def has_pinned_datasets(evaluation: Evaluation) -> bool:
 def has_judges(evaluation: Evaluation) -> bool:
     """Tell whether models judge: which revisions they are is known when a run starts."""
     return any(suite.judges for suite in evaluation.suites)
+
+
+def has_price_criteria(evaluation: Evaluation) -> bool:
+    """Tell whether a criterion asks what answers cost: then the verdict is bound to the prices, too."""
+    return any(criterion.metric.endswith(f"/{PRICE_METRIC}") for criterion in evaluation.criteria)
+
+
+def prices(subject: PriceStatus | None, baseline: PriceStatus | None) -> JsonObject:
+    """Write the prices that a verdict rests on."""
+    return {name: price.dump() for name, price in (("subject", subject), ("baseline", baseline)) if price}
 
 
 def template_digest(evaluation: Evaluation) -> Digest:
@@ -83,6 +101,7 @@ def matching(runs: Iterable[EvalRun], key: VerdictKey) -> list[EvalRun]:
         and run.status.baseline_digest == key.baseline
         and _template_of(run) == key.template
         and key.judges in (None, {judge.name: judge.digest for judge in run.status.judges or ()})
+        and key.prices in (None, prices(run.status.subject_price, run.status.baseline_price))
     ]
     return sorted(found, key=lambda run: (finished_at(run), run.metadata.name), reverse=True)
 

@@ -147,11 +147,15 @@ def _verdict_key(run: EvalRun, found: Subjects) -> reuse.VerdictKey | None:
     """Say what the verdict will be bound to; None when a dataset may change under it."""
     if not reuse.has_pinned_datasets(run.spec):
         return None
+    baseline = found.baseline
     return reuse.VerdictKey(
         subject=found.subject.digest,
-        baseline=found.baseline.digest if found.baseline else None,
+        baseline=baseline.digest if baseline else None,
         template=reuse.template_digest(run.spec),
         judges={name: judge.digest for name, judge in found.judges.items()},
+        prices=reuse.prices(found.subject.price, baseline.price if baseline else None)
+        if reuse.has_price_criteria(run.spec)
+        else None,
     )
 
 
@@ -159,7 +163,11 @@ def _on_record(status: EvalRunStatus) -> Subjects:
     """Take who takes part from the status: what was decided once holds for every attempt."""
     baseline = status.baseline_revision
     return Subjects(
-        subject=Measured(name=status.subject_revision or "", digest=Digest(status.subject_digest or "")),
-        baseline=Measured(name=baseline, digest=Digest(status.baseline_digest or "")) if baseline else None,
+        subject=Measured(
+            name=status.subject_revision or "", digest=Digest(status.subject_digest or ""), price=status.subject_price
+        ),
+        baseline=Measured(name=baseline, digest=Digest(status.baseline_digest or ""), price=status.baseline_price)
+        if baseline
+        else None,
         judges={one.name: Measured(name=one.revision, digest=Digest(one.digest)) for one in status.judges or ()},
     )

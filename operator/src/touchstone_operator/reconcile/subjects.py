@@ -6,6 +6,7 @@ from typing import NamedTuple
 from touchstone_runtime.revisions import MANIFEST_KEY, Digest, Manifest, ManifestInvalid
 
 from touchstone_operator import objects
+from touchstone_operator.api import prices
 from touchstone_operator.api.evalrun import Baseline, EvalRun
 from touchstone_operator.api.evaluations import RevisionReference
 from touchstone_operator.api.modeldeployment import ModelDeployment
@@ -67,9 +68,11 @@ async def _of_model_deployment(cluster: Cluster, run: EvalRun) -> Subjects | Mis
 
 async def _revision(cluster: Cluster, deployment: ModelDeployment, revision: str) -> Measured | None:
     """Find a revision in the status or, once it has left that, by its manifest."""
+    price = deployment.spec.price
     for known in deployment.status.revisions or ():
         if known.name == revision:
-            return Measured(name=known.name, digest=Digest(known.digest))
+            found = prices.of_revision(price, known.ready_replicas or 0)
+            return Measured(name=known.name, digest=Digest(known.digest), price=found)
     obj = await cluster.get(objects.CONFIG_MAP, deployment.metadata.namespace, revision)
     if obj is None or not objects.is_controlled_by(objects.metadata(obj), deployment.metadata):
         return None
@@ -77,7 +80,9 @@ async def _revision(cluster: Cluster, deployment: ModelDeployment, revision: str
         manifest = Manifest.from_json((obj.get("data") or {}).get(MANIFEST_KEY, ""))
     except ManifestInvalid:
         return None
-    return Measured(name=manifest.name, digest=manifest.digest) if manifest.name == revision else None
+    if manifest.name != revision:
+        return None
+    return Measured(name=manifest.name, digest=manifest.digest, price=prices.of_revision(price, 0))
 
 
 async def _of_rag_index(cluster: Cluster, run: EvalRun) -> Subjects | Missing:

@@ -276,6 +276,7 @@ class Subject(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
+    PRICE_FIELD_NUMBER: builtins.int
     type: global___SubjectType.ValueType
     """type is what kind of thing it is. Required."""
     name: builtins.str
@@ -284,6 +285,10 @@ class Subject(google.protobuf.message.Message):
     """revision is the revision's name. Required."""
     digest: builtins.str
     """digest is the revision's `sha256:` digest: predictions are kept by it. Required."""
+    @property
+    def price(self) -> global___Price:
+        """price is what its answers cost. Unset: not told, and nothing is said of prices."""
+
     def __init__(
         self,
         *,
@@ -291,10 +296,64 @@ class Subject(google.protobuf.message.Message):
         name: builtins.str = ...,
         revision: builtins.str = ...,
         digest: builtins.str = ...,
+        price: global___Price | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name", "revision", b"revision", "type", b"type"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["price", b"price"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name", "price", b"price", "revision", b"revision", "type", b"type"]) -> None: ...
 
 global___Subject = Subject
+
+@typing.final
+class Price(google.protobuf.message.Message):
+    """Price is what the answers of a revision cost."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CURRENCY_FIELD_NUMBER: builtins.int
+    TOKENS_FIELD_NUMBER: builtins.int
+    PER_HOUR_FIELD_NUMBER: builtins.int
+    currency: builtins.str
+    """currency is the ISO 4217 code, as USD. Required."""
+    per_hour: builtins.float
+    """per_hour is of an hour of all replicas that serve the revision: an answer costs its share of the time."""
+    @property
+    def tokens(self) -> global___TokenPrice:
+        """tokens prices an answer by its tokens."""
+
+    def __init__(
+        self,
+        *,
+        currency: builtins.str = ...,
+        tokens: global___TokenPrice | None = ...,
+        per_hour: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["how", b"how", "per_hour", b"per_hour", "tokens", b"tokens"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["currency", b"currency", "how", b"how", "per_hour", b"per_hour", "tokens", b"tokens"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["how", b"how"]) -> typing.Literal["tokens", "per_hour"] | None: ...
+
+global___Price = Price
+
+@typing.final
+class TokenPrice(google.protobuf.message.Message):
+    """TokenPrice is a price by tokens."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INPUT_PER_MILLION_FIELD_NUMBER: builtins.int
+    OUTPUT_PER_MILLION_FIELD_NUMBER: builtins.int
+    input_per_million: builtins.float
+    """input_per_million is of a million prompt tokens, 0 or more."""
+    output_per_million: builtins.float
+    """output_per_million is of a million generated tokens, 0 or more."""
+    def __init__(
+        self,
+        *,
+        input_per_million: builtins.float = ...,
+        output_per_million: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["input_per_million", b"input_per_million", "output_per_million", b"output_per_million"]) -> None: ...
+
+global___TokenPrice = TokenPrice
 
 @typing.final
 class Suite(google.protobuf.message.Message):

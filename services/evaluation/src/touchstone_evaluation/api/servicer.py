@@ -10,6 +10,7 @@ from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
 from touchstone_runtime.server import Servicer
 
 from touchstone_evaluation.api import convert, specs
+from touchstone_evaluation.core import costs
 from touchstone_evaluation.core.spec import Goal
 from touchstone_evaluation.core.task import Metric, Task
 from touchstone_evaluation.service.evaluations import Evaluations
@@ -69,7 +70,7 @@ def _task(task: Task) -> pb.Task:
         version=task.version,
         description=task.description,
         parameters_schema=json.dumps(task.parameters_schema),
-        metrics=[_metric(metric) for metric in task.metrics({})],
+        metrics=[_metric(metric) for metric in costs.listed(task)],
     )
 
 

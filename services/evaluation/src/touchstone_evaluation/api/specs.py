@@ -24,6 +24,7 @@ from touchstone_evaluation.core.spec import (
     Judge,
     Layout,
     Operator,
+    Price,
     Relative,
     RunSpec,
     Sampling,
@@ -81,6 +82,10 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
         yield "spec.subject.type"
     if message.HasField("baseline") and message.baseline.type not in _KINDS:
         yield "spec.baseline.type"
+    for name in ("subject", "baseline"):
+        subject = getattr(message, name)
+        if subject.HasField("price") and subject.price.WhichOneof("how") is None:
+            yield f"spec.{name}.price"
     for index, suite in enumerate(message.suites):
         for number, judge in enumerate(suite.judges):
             if judge.subject.type not in _KINDS:
@@ -98,7 +103,17 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
 
 def _subject(message: pb.Subject) -> Subject:
     kind = _KINDS[message.type]
-    return Subject(kind=kind, name=message.name, revision=message.revision, digest=message.digest)
+    price = _price(message.price) if message.HasField("price") else None
+    return Subject(kind=kind, name=message.name, revision=message.revision, digest=message.digest, price=price)
+
+
+def _price(message: pb.Price) -> Price:
+    return Price(
+        currency=message.currency,
+        input_per_million=message.tokens.input_per_million,
+        output_per_million=message.tokens.output_per_million,
+        per_hour=message.per_hour if message.HasField("per_hour") else None,
+    )
 
 
 def _suite(message: pb.Suite) -> Suite:
@@ -215,7 +230,15 @@ def _number(numbers: Mapping[Any, Any], value: object) -> Any:
 
 def _subject_message(subject: Subject) -> pb.Subject:
     kind = _number(_KINDS, subject.kind)
-    return pb.Subject(type=kind, name=subject.name, revision=subject.revision, digest=subject.digest)
+    price = _price_message(subject.price) if subject.price else None
+    return pb.Subject(type=kind, name=subject.name, revision=subject.revision, digest=subject.digest, price=price)
+
+
+def _price_message(price: Price) -> pb.Price:
+    if price.per_hour is not None:
+        return pb.Price(currency=price.currency, per_hour=price.per_hour)
+    tokens = pb.TokenPrice(input_per_million=price.input_per_million, output_per_million=price.output_per_million)
+    return pb.Price(currency=price.currency, tokens=tokens)
 
 
 def _suite_message(suite: Suite) -> pb.Suite:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from touchstone_evaluation.core import criteria, measuring, slicing
+from touchstone_evaluation.core import costs, criteria, measuring, slicing
 from touchstone_evaluation.core.criteria import Judgement
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evidence, Interval, MetricValue, Slice
@@ -233,6 +233,8 @@ def _values(
         for metric in metrics[suite.name].values():
             value, samples = measuring.value(metric, suites[suite.name], Side.SUBJECT)
             baseline, _ = measuring.value(metric, suites[suite.name], Side.BASELINE)
+            if costs.is_common(metric) and value is None and baseline is None:
+                continue  # the suite asked for no text, or all of it was known
             name = f"{suite.name}/{metric.name}"
             found.append(MetricValue(metric=name, value=value, baseline=baseline, samples=samples))
     return tuple(found)

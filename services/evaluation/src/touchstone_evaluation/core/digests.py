@@ -39,7 +39,9 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
         "stop_early": spec.execution.stop_early,
     }
     criteria = [asdict(criterion) for criterion in spec.criteria]
-    return digest_json({"suites": suites, "criteria": criteria, "execution": execution})
+    document = {"suites": suites, "criteria": criteria, "execution": execution}
+    prices = {side: asdict(price) for side in spec.sides if (price := spec.of_side(side).price)}
+    return digest_json(document | {"prices": prices} if prices else document)
 
 
 def asking_digest(ask: Ask, sampling: Sampling) -> Digest:

@@ -70,6 +70,20 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model's answers cost: by their tokens, or by the hour of what serves them."""
+
+    currency: str
+    """ISO 4217, as USD."""
+    input_per_million: float = 0.0
+    """Of a million prompt tokens."""
+    output_per_million: float = 0.0
+    """Of a million generated tokens."""
+    per_hour: float | None = None
+    """Of an hour of all replicas that serve the revision; None: it is priced by tokens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
     """A revision of a model or of an index."""
 
@@ -78,6 +92,8 @@ class Subject:
     """`NAMESPACE/NAME`."""
     revision: str
     digest: str
+    price: Price | None = None
+    """None: nobody said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,12 +10,14 @@ import jsonschema
 from jmespath.exceptions import JMESPathError
 from touchstone_runtime.errors import Violation
 
+from touchstone_evaluation.core import costs
 from touchstone_evaluation.core.planning import MAX_PARALLELISM
 from touchstone_evaluation.core.spec import (
     Criterion,
     Dataset,
     Execution,
     Goal,
+    Price,
     RunSpec,
     Sampling,
     Subject,
@@ -64,6 +66,18 @@ def _subject(field: str, subject: Subject) -> Iterator[Violation]:
         yield Violation(f"{field}.revision", "is required: a run measures one revision")
     if not _DIGEST.fullmatch(subject.digest):
         yield Violation(f"{field}.digest", "must be sha256: and 64 lower-case hexadecimal digits")
+    if subject.price:
+        yield from _price(f"{field}.price", subject.price)
+
+
+def _price(field: str, price: Price) -> Iterator[Violation]:
+    if not re.fullmatch("[A-Z]{3}", price.currency):
+        yield Violation(f"{field}.currency", "must be three capital letters, for example USD")
+    for name in ("input_per_million", "output_per_million", "per_hour"):
+        if not 0 <= (getattr(price, name) or 0) < math.inf:
+            yield Violation(f"{field}.{name}", "must be a number, 0 or more")
+    if price.per_hour is not None and (price.input_per_million or price.output_per_million):
+        yield Violation(field, "is by tokens and by the hour: set one")
 
 
 def _baseline(spec: RunSpec) -> Iterator[Violation]:
@@ -71,6 +85,9 @@ def _baseline(spec: RunSpec) -> Iterator[Violation]:
         yield from _subject("spec.baseline", spec.baseline)
         if spec.baseline.kind != spec.subject.kind:
             yield Violation("spec.baseline.type", "must be the subject's: only like is compared with like")
+        prices = (spec.subject.price, spec.baseline.price)
+        if all(prices) and len({price.currency for price in prices if price}) > 1:
+            yield Violation("spec.baseline.price.currency", "must be the subject's: prices are compared")
 
 
 def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
@@ -132,7 +149,7 @@ def _calibration(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Ta
     elif {judge.subject.digest for judge in others[0].judges} != {judge.subject.digest for judge in suite.judges}:
         yield Violation(f"{field}.suite", f"the suite {wanted.suite!r} must have the same judges: it vouches for them")
     elif (task := tasks.get(others[0].task)) and not list(_parameters(field, others[0], task)):
-        names = [metric.name for metric in task.metrics(others[0].parameters)]
+        names = list(costs.metrics(task, others[0].parameters, spec.subject))
         if wanted.metric not in names:
             yield Violation(f"{field}.metric", f"{others[0].task} yields no {wanted.metric!r}, but {', '.join(names)}")
     if not math.isfinite(wanted.at_least):
@@ -211,7 +228,7 @@ def _metric(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[str,
     task = tasks.get(suite.task)
     if task is None or list(_parameters(field, suite, task)):
         return  # reported at the suite
-    metrics = {metric.name: metric for metric in task.metrics(suite.parameters)}
+    metrics = costs.metrics(task, suite.parameters, spec.subject)
     if (metric := metrics.get(criterion.metric_name)) is None:
         yield Violation(field, f"{suite.task} yields no {criterion.metric_name!r} here, but {', '.join(metrics)}")
     elif criterion.goal and _contradicts(criterion.goal, metric):

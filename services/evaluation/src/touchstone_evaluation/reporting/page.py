@@ -8,9 +8,9 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup
 
-from touchstone_evaluation.core import slicing
+from touchstone_evaluation.core import costs, slicing
 from touchstone_evaluation.core.items import Item, ItemDigest
-from touchstone_evaluation.core.results import Conclusion, CriterionResult, Slice
+from touchstone_evaluation.core.results import Conclusion, CriterionResult, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Criterion, Goal, Side, Verdict
@@ -93,10 +93,21 @@ class HtmlReporter:
                 if any(score.asking.suite == suite for score in scores)
             ],
             latencies=Markup(drawings.histogram(_latencies(scores), unit="ms")),  # noqa: S704 - as above
+            costs=_costs(conclusion, metrics),
             demands={criterion.name: _demand(criterion) for criterion in run.spec.criteria},
             slices=_slices(conclusion),
             failed=[score for score in scores if score.error][:WORST_ITEMS],
         )
+
+
+def _costs(conclusion: Conclusion, metrics: Mapping[str, Mapping[str, Metric]]) -> list[MetricValue]:
+    """What answers cost and how long they took, suite by suite."""
+    return [
+        value
+        for value in conclusion.metrics
+        for suite, _, name in [value.metric.partition("/")]
+        if costs.is_common(metrics[suite][name])
+    ]
 
 
 def _slices(conclusion: Conclusion) -> list[Sliced]:

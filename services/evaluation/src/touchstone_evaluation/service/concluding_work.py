@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from touchstone_runtime.revisions import digest_bytes
 
-from touchstone_evaluation.core import concluding
+from touchstone_evaluation.core import concluding, costs
 from touchstone_evaluation.core.items import Item, ItemDigest
 from touchstone_evaluation.core.runs import Artifact, Run
 from touchstone_evaluation.core.scores import Score
@@ -67,10 +67,12 @@ def _lines(run: Run, scores: list[Score], items: Mapping[str, Mapping[ItemDigest
     lines = []
     for score in scores:
         item = items[score.asking.suite][score.asking.item]
+        values, spent = costs.apart(score.values)
         line = {
             **score.asking._asdict(),
             "id": item.id,
-            "values": dict(score.values),
+            "values": values,
+            "costs": spent,
             "error": score.error,
             "reused": score.is_reused,
             "input_tokens": score.input_tokens,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from touchstone_evaluation.core import concluding
+from touchstone_evaluation.core import concluding, costs
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Score
@@ -26,7 +26,7 @@ class Looking:
     def metrics(self, run: Run) -> dict[str, dict[str, Metric]]:
         """The metrics of a run's suites, by suite and name."""
         return {
-            suite.name: {metric.name: metric for metric in self._tasks[suite.task].metrics(suite.parameters)}
+            suite.name: costs.metrics(self._tasks[suite.task], suite.parameters, run.spec.subject)
             for suite in run.spec.suites
         }
 

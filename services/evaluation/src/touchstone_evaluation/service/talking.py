@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from touchstone_evaluation.core import digests
+from touchstone_evaluation.core import costs, digests
 from touchstone_evaluation.core import task as tasks_of
+from touchstone_evaluation.core.costs import Answer
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
@@ -36,9 +37,15 @@ class Talk:
     judge_tokens: int = 0
     latency_millis: float = 0.0
     answer: str = ""
+    at_once: int = 1
+    """How many askings share what serves the side."""
+    answers: list[Answer] = field(default_factory=list)
+    """What the side itself said."""
 
     def begin(self, task: Task) -> Steps:
         """Begin to ask."""
+        load = task.load(self.suite.parameters) if self.is_load else None
+        self.at_once = load.concurrency if load else self.run.spec.execution.parallelism
         return tasks_of.steps(task, self.item, self.suite.parameters, self._seats())
 
     def key(self, ask: Question) -> PredictionKey:
@@ -47,10 +54,12 @@ class Talk:
         return PredictionKey(subject=self.party(ask).digest, item=self.item.digest, how=how, repeat=self.asking.repeat)
 
     def scored(self, values: Mapping[str, float], error: str = "") -> Score:
-        """The score of what came of it."""
+        """The score of what came of it, and what it cost."""
+        price = self.run.spec.of_side(self.asking.side).price
+        spent = {} if error else costs.values(self.answers, price, at_once=self.at_once)
         return Score(
             asking=self.asking,
-            values=values,
+            values={**values, **spent},
             error=error,
             is_reused=self.is_reused and not error,
             input_tokens=self.input_tokens,
@@ -108,6 +117,8 @@ class Talk:
         if name == SELF:
             self.is_reused = self.is_reused and is_reused
             self.latency_millis += outcome.latency_millis
+            if isinstance(ask, Prompt):
+                self.answers.append(Answer(outcome, is_reused))
             found = ", ".join(p.document_id for p in outcome.passages) if isinstance(ask, Query) else ""
             self.answer = self.answer or outcome.text or found
         if is_reused:
