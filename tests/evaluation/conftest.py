@@ -178,6 +178,23 @@ class Bench:
             while (await self.get(dispatch_id)).progress.items_done < items:
                 await asyncio.sleep(0.05)
 
+    def judge(self, revision: str) -> pb.Judge:
+        """Name a judge."""
+        kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
+        subject = pb.Subject(type=kind, name="default/judge", revision=revision, digest=DIGESTS[revision])
+        return pb.Judge(name=revision, subject=subject)
+
+    def pairwise(self, *judges: str) -> pb.RunSpec:
+        """Good against weak, which answers one question in five: by a judge who sees that, it wins 0.9."""
+        spec = self.spec("good", "weak")
+        spec.suites[0].task = "judge-pairwise"
+        spec.suites[0].parameters.update({"rubric": "helpfulness@1"})
+        spec.suites[0].judges.extend(self.judge(name) for name in judges)
+        del spec.criteria[1:]
+        spec.criteria[0].metric = "golden/win_rate"
+        spec.criteria[0].relative.min_improvement = 0.1
+        return spec
+
     def spec(self, subject: str, baseline: str = "", **execution: Any) -> pb.RunSpec:
         def revision(name: str) -> pb.Subject:
             kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT

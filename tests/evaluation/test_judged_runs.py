@@ -10,24 +10,6 @@ from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_runtime import channels, errors
 
 
-def judge(bench: Any, revision: str) -> pb.Judge:
-    kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
-    subject = pb.Subject(type=kind, name="default/judge", revision=revision, digest=bench.digests[revision])
-    return pb.Judge(name=revision, subject=subject)
-
-
-def pairwise(bench: Any, *judges: str) -> pb.RunSpec:
-    """Good against weak, which answers one question in five: by a judge who sees that, it wins 0.9."""
-    spec: pb.RunSpec = bench.spec("good", "weak")
-    spec.suites[0].task = "judge-pairwise"
-    spec.suites[0].parameters.update({"rubric": "helpfulness@1"})
-    spec.suites[0].judges.extend(judge(bench, name) for name in judges)
-    del spec.criteria[1:]
-    spec.criteria[0].metric = "golden/win_rate"
-    spec.criteria[0].relative.min_improvement = 0.1
-    return spec
-
-
 def calibrated(bench: Any, folder: Path, name: str) -> pb.RunSpec:
     """The same where the judge must be known to agree with people: labels are even numbers good, odd ones not."""
     records = [
@@ -35,12 +17,12 @@ def calibrated(bench: Any, folder: Path, name: str) -> pb.RunSpec:
         for n in range(60)
     ]
     (folder / "labels.jsonl").write_text("\n".join(map(json.dumps, records)))
-    spec = pairwise(bench, name)
+    spec = bench.pairwise(name)
     spec.suites.add(
         name="agreement",
         task="judge-agreement",
         dataset=pb.Dataset(uri=f"file://{folder}/labels.jsonl"),
-        judges=[judge(bench, name)],
+        judges=[bench.judge(name)],
     )
     spec.suites[1].parameters.update({"rubric": "refusal@1"})
     spec.suites[0].calibration.CopyFrom(pb.Calibration(suite="agreement", metric="kappa", at_least=0.6))
@@ -48,7 +30,7 @@ def calibrated(bench: Any, folder: Path, name: str) -> pb.RunSpec:
 
 
 async def test_judges_choose_between_both_sides_and_their_tokens_are_told(bench: Any, model: Any) -> None:
-    ended = await bench.run("duel", pairwise(bench, "judge"))
+    ended = await bench.run("duel", bench.pairwise("judge"))
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
     values = {metric.metric: metric for metric in ended.metrics}
     assert values["golden/win_rate"].value == pytest.approx(0.9)
@@ -63,7 +45,7 @@ async def test_judges_choose_between_both_sides_and_their_tokens_are_told(bench:
 
 
 async def test_a_judge_that_looks_at_places_only_decides_nothing(bench: Any) -> None:
-    ended = await bench.run("partial", pairwise(bench, "partial"))
+    ended = await bench.run("partial", bench.pairwise("partial"))
     values = {metric.metric: metric.value for metric in ended.metrics}
     assert values["golden/win_rate"] == 0.5
     assert values["golden/position_bias"] == 1
@@ -87,17 +69,17 @@ async def test_faults_of_judges_are_named(bench: Any, tmp_path: Path) -> None:
         assert isinstance(error, errors.Invalid)
         return {violation.field: violation.description for violation in error.violations}
 
-    assert "needs a judge" in (await refused(pairwise(bench)))["spec.suites[0].judges"]
-    twice = pairwise(bench, "judge", "judge")
+    assert "needs a judge" in (await refused(bench.pairwise()))["spec.suites[0].judges"]
+    twice = bench.pairwise("judge", "judge")
     twice.suites[0].judges[1].subject.digest = "sha256:0"
     found = await refused(twice)
     assert "unique" in found["spec.suites[0].judges"]
     assert "64" in found["spec.suites[0].judges[1].subject.digest"]
     nobody = bench.spec("good")
-    nobody.suites[0].judges.append(judge(bench, "judge"))
+    nobody.suites[0].judges.append(bench.judge("judge"))
     assert "asks no judges" in (await refused(nobody))["spec.suites[0].judges"]
     other = calibrated(bench, tmp_path, "judge")
-    other.suites[1].judges[0].CopyFrom(judge(bench, "partial"))
+    other.suites[1].judges[0].CopyFrom(bench.judge("partial"))
     assert "same judges" in (await refused(other))["spec.suites[0].calibration.suite"]
     other = calibrated(bench, tmp_path, "judge")
     other.suites[0].calibration.metric = "telepathy"

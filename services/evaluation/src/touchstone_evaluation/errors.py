@@ -4,6 +4,7 @@ DomainError
 ├── SpecInvalid          INVALID        the specification has faults; each is named
 ├── DispatchIdTaken      ALREADY_EXISTS the dispatch id belongs to a different run
 ├── RunNotFound          NOT_FOUND
+├── RankingImpossible    FAILED_PRECONDITION  the runs cannot be ranked together
 ├── TaskBroken           INTERNAL       an installed task cannot be used
 ├── TaskFailed           INTERNAL       a task could not deal with an item
 ├── DatasetInvalid       INVALID        a dataset is not what the specification says
@@ -41,6 +42,15 @@ class RunNotFound(errors.NotFound):
         super().__init__(
             f"There is no run {dispatch_id!r}. Start it with StartRun.", metadata={"dispatch_id": dispatch_id}
         )
+
+
+class RankingImpossible(errors.FailedPrecondition):
+    """The runs cannot be ranked together."""
+
+    reason = "RANKING_IMPOSSIBLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
 
 
 class TaskBroken(errors.Internal):

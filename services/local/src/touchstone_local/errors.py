@@ -144,6 +144,24 @@ class StartFailed(errors.Internal):
         )
 
 
+class StepFailed(errors.FailedPrecondition):
+    """A step of the demo came out otherwise than it should."""
+
+    reason = "STEP_FAILED"
+
+
+class NothingToRank(errors.FailedPrecondition):
+    """An EvalRun that is to be ranked has measured nothing."""
+
+    reason = "NOTHING_TO_RANK"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"EvalRun {name!r} is not there, or has measured nothing yet: `touchstone get evalruns` lists them.",
+            metadata={"name": name},
+        )
+
+
 __all__ = [
     "ClusterUnavailable",
     "DomainError",
@@ -152,6 +170,7 @@ __all__ = [
     "ManifestInvalid",
     "NoFreeAddress",
     "NoFreeSubnet",
+    "NothingToRank",
     "ObjectConflict",
     "ObjectExists",
     "ObjectInvalid",
@@ -161,13 +180,8 @@ __all__ = [
     "Refused",
     "ServiceUnavailable",
     "StartFailed",
+    "StepFailed",
     "TraceNotFound",
     "Violation",
     "WaitExpired",
 ]
-
-
-class StepFailed(errors.FailedPrecondition):
-    """A step of the demo came out otherwise than it should."""
-
-    reason = "STEP_FAILED"

@@ -1247,6 +1247,164 @@ class CancelRunResponse(google.protobuf.message.Message):
 global___CancelRunResponse = CancelRunResponse
 
 @typing.final
+class RankRevisionsRequest(google.protobuf.message.Message):
+    """RankRevisionsRequest says which runs to rank, by what."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DISPATCH_IDS_FIELD_NUMBER: builtins.int
+    METRIC_FIELD_NUMBER: builtins.int
+    CONTROL_LENGTH_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """metric is `SUITE/METRIC`: a mean over items, or a pairwise judge's win_rate. Required."""
+    control_length: builtins.bool
+    """control_length compares answers as if they were equally long."""
+    confidence: builtins.float
+    """confidence is the level of each interval, above 0.5, below 1. Unset or 0: 0.95."""
+    @property
+    def dispatch_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """dispatch_ids are 1 to 32 completed runs with the same suite."""
+
+    def __init__(
+        self,
+        *,
+        dispatch_ids: collections.abc.Iterable[builtins.str] | None = ...,
+        metric: builtins.str = ...,
+        control_length: builtins.bool = ...,
+        confidence: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "control_length", b"control_length", "dispatch_ids", b"dispatch_ids", "metric", b"metric"]) -> None: ...
+
+global___RankRevisionsRequest = RankRevisionsRequest
+
+@typing.final
+class RankRevisionsResponse(google.protobuf.message.Message):
+    """RankRevisionsResponse is a ranking."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STANDINGS_FIELD_NUMBER: builtins.int
+    LENGTH_EFFECT_FIELD_NUMBER: builtins.int
+    MATCHES_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    matches: builtins.int
+    """matches is how many were played."""
+    items: builtins.int
+    """items is how many they were about."""
+    @property
+    def standings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Standing]:
+        """standings are by group, then the best first."""
+
+    @property
+    def length_effect(self) -> global___LengthEffect:
+        """length_effect is what an answer of twice the length is worth. Unset: not asked for, or more than one group."""
+
+    def __init__(
+        self,
+        *,
+        standings: collections.abc.Iterable[global___Standing] | None = ...,
+        length_effect: global___LengthEffect | None = ...,
+        matches: builtins.int = ...,
+        items: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["length_effect", b"length_effect"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "length_effect", b"length_effect", "matches", b"matches", "standings", b"standings"]) -> None: ...
+
+global___RankRevisionsResponse = RankRevisionsResponse
+
+@typing.final
+class Standing(google.protobuf.message.Message):
+    """Standing is where a revision stands."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PLAYER_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
+    GROUP_FIELD_NUMBER: builtins.int
+    RATING_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    ELO_FIELD_NUMBER: builtins.int
+    ELO_LOW_FIELD_NUMBER: builtins.int
+    ELO_HIGH_FIELD_NUMBER: builtins.int
+    MATCHES_FIELD_NUMBER: builtins.int
+    POINTS_FIELD_NUMBER: builtins.int
+    player: builtins.str
+    """player is `NAMESPACE/NAME@REVISION`, or `reference` for the golds of items."""
+    group: builtins.int
+    """group is from 0. Ratings compare players of one group: between groups one side won every match, or there was none."""
+    rating: builtins.float
+    """rating is by Bradley and Terry on Elo's scale, the group's mean being 1000."""
+    ci_low: builtins.float
+    """ci_low is the lower bound of its interval. Unset: it has none."""
+    ci_high: builtins.float
+    """ci_high is the upper bound."""
+    elo: builtins.float
+    """elo is the median of Elo's ratings over random orders of the matches."""
+    elo_low: builtins.float
+    """elo_low is where the middle 95 % of the orders begin."""
+    elo_high: builtins.float
+    """elo_high is where they end."""
+    matches: builtins.int
+    """matches is how many it played."""
+    points: builtins.float
+    """points are its wins, and half of its ties."""
+    @property
+    def subject(self) -> global___Subject:
+        """subject is the revision. Unset for the golds."""
+
+    def __init__(
+        self,
+        *,
+        player: builtins.str = ...,
+        subject: global___Subject | None = ...,
+        group: builtins.int = ...,
+        rating: builtins.float = ...,
+        ci_low: builtins.float | None = ...,
+        ci_high: builtins.float | None = ...,
+        elo: builtins.float = ...,
+        elo_low: builtins.float = ...,
+        elo_high: builtins.float = ...,
+        matches: builtins.int = ...,
+        points: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "ci_high", b"ci_high", "ci_low", b"ci_low", "subject", b"subject"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "ci_high", b"ci_high", "ci_low", b"ci_low", "elo", b"elo", "elo_high", b"elo_high", "elo_low", b"elo_low", "group", b"group", "matches", b"matches", "player", b"player", "points", b"points", "rating", b"rating", "subject", b"subject"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_high", b"_ci_high"]) -> typing.Literal["ci_high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_low", b"_ci_low"]) -> typing.Literal["ci_low"] | None: ...
+
+global___Standing = Standing
+
+@typing.final
+class LengthEffect(google.protobuf.message.Message):
+    """LengthEffect is what an answer of twice the length is worth, as a difference of ratings."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    value: builtins.float
+    """value is the estimate."""
+    ci_low: builtins.float
+    """ci_low is the lower bound of its interval."""
+    ci_high: builtins.float
+    """ci_high is the upper bound."""
+    def __init__(
+        self,
+        *,
+        value: builtins.float = ...,
+        ci_low: builtins.float = ...,
+        ci_high: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ci_high", b"ci_high", "ci_low", b"ci_low", "value", b"value"]) -> None: ...
+
+global___LengthEffect = LengthEffect
+
+@typing.final
 class ListTasksRequest(google.protobuf.message.Message):
     """ListTasksRequest is empty."""
 

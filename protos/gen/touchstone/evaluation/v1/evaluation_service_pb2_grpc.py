@@ -55,6 +55,11 @@ class EvaluationServiceStub(object):
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunRequest.SerializeToString,
                 response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunResponse.FromString,
                 _registered_method=True)
+        self.RankRevisions = channel.unary_unary(
+                '/touchstone.evaluation.v1.EvaluationService/RankRevisions',
+                request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
+                response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
+                _registered_method=True)
         self.ListTasks = channel.unary_unary(
                 '/touchstone.evaluation.v1.EvaluationService/ListTasks',
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.ListTasksRequest.SerializeToString,
@@ -94,6 +99,13 @@ class EvaluationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RankRevisions(self, request, context):
+        """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTasks(self, request, context):
         """ListTasks lists the tasks that a suite may name, with their metrics.
         """
@@ -123,6 +135,11 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.CancelRun,
                     request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunRequest.FromString,
                     response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunResponse.SerializeToString,
+            ),
+            'RankRevisions': grpc.unary_unary_rpc_method_handler(
+                    servicer.RankRevisions,
+                    request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.FromString,
+                    response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.SerializeToString,
             ),
             'ListTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTasks,
@@ -239,6 +256,33 @@ class EvaluationService(object):
             '/touchstone.evaluation.v1.EvaluationService/CancelRun',
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunRequest.SerializeToString,
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.CancelRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RankRevisions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.evaluation.v1.EvaluationService/RankRevisions',
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

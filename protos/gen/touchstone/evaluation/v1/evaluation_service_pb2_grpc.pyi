@@ -45,6 +45,12 @@ class EvaluationServiceStub:
     ]
     """CancelRun stops a run. Cancelling a finished run changes nothing."""
 
+    RankRevisions: grpc.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse,
+    ]
+    """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
+
     ListTasks: grpc.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksRequest,
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksResponse,
@@ -77,6 +83,12 @@ class EvaluationServiceAsyncStub:
         touchstone.evaluation.v1.evaluation_service_pb2.CancelRunResponse,
     ]
     """CancelRun stops a run. Cancelling a finished run changes nothing."""
+
+    RankRevisions: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse,
+    ]
+    """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
 
     ListTasks: grpc.aio.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksRequest,
@@ -118,6 +130,14 @@ class EvaluationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.CancelRunResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.CancelRunResponse]]:
         """CancelRun stops a run. Cancelling a finished run changes nothing."""
+
+    @abc.abstractmethod
+    def RankRevisions(
+        self,
+        request: touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse]]:
+        """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
 
     @abc.abstractmethod
     def ListTasks(

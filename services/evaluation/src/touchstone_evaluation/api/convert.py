@@ -6,9 +6,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 
 from touchstone_evaluation.api import specs
+from touchstone_evaluation.core.matches import Standing
 from touchstone_evaluation.core.results import CriterionResult, Interval, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.spec import Verdict
+from touchstone_evaluation.service.evaluations import Leaderboard
 
 _STATES = {
     RunState.PENDING: pb.RUN_STATE_PENDING,
@@ -118,3 +120,34 @@ def _slice(found: Slice) -> pb.Slice:
 
 def _metric(value: MetricValue) -> pb.MetricValue:
     return pb.MetricValue(metric=value.metric, value=value.value, baseline=value.baseline, samples=value.samples)
+
+
+def leaderboard(found: Leaderboard) -> pb.RankRevisionsResponse:
+    """Write a ranking."""
+    message = pb.RankRevisionsResponse(
+        standings=[_standing(standing, found) for standing in found.ranking.standings],
+        matches=found.matches,
+        items=found.items,
+    )
+    for effect in found.ranking.effects:
+        message.length_effect.value = effect.value
+        message.length_effect.ci_low, message.length_effect.ci_high = effect.interval
+    return message
+
+
+def _standing(standing: Standing, found: Leaderboard) -> pb.Standing:
+    subject = found.players.get(standing.player)
+    low, high = standing.interval or (None, None)
+    return pb.Standing(
+        player=standing.player,
+        subject=specs.write_subject(subject) if subject else None,
+        group=standing.group,
+        rating=standing.rating,
+        ci_low=low,
+        ci_high=high,
+        elo=standing.elo,
+        elo_low=standing.elo_spread.low,
+        elo_high=standing.elo_spread.high,
+        matches=standing.matches,
+        points=standing.points,
+    )

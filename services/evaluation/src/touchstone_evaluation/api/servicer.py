@@ -11,9 +11,9 @@ from touchstone_runtime.server import Servicer
 
 from touchstone_evaluation.api import convert, specs
 from touchstone_evaluation.core import costs
-from touchstone_evaluation.core.spec import Goal
+from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, Goal
 from touchstone_evaluation.core.task import Metric, Task
-from touchstone_evaluation.service.evaluations import Evaluations
+from touchstone_evaluation.service.evaluations import Evaluations, RankQuestion
 
 NAME = "touchstone.evaluation.v1.EvaluationService"
 WATCH_SECONDS = 0.5
@@ -58,6 +58,18 @@ class EvaluationServicer(pb_grpc.EvaluationServiceServicer):
         """Stop a run."""
         run = await asyncio.to_thread(self._evaluations.cancel, request.dispatch_id)
         return pb.CancelRunResponse(run=convert.run(run))
+
+    async def RankRevisions(  # noqa: N802
+        self, request: pb.RankRevisionsRequest, context: Any
+    ) -> pb.RankRevisionsResponse:
+        """Rank the revisions that runs measured."""
+        question = RankQuestion(
+            dispatch_ids=tuple(request.dispatch_ids),
+            metric=request.metric,
+            control_length=request.control_length,
+            confidence=request.confidence or DEFAULT_CONFIDENCE,
+        )
+        return convert.leaderboard(await asyncio.to_thread(self._evaluations.rank, question))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Any) -> pb.ListTasksResponse:  # noqa: N802
         """List the tasks that suites may name."""

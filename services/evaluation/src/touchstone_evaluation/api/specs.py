@@ -204,8 +204,8 @@ def _execution(message: pb.Execution) -> Execution:
 def write(spec: RunSpec) -> pb.RunSpec:
     """Write what a run measures, with its defaults filled in."""
     return pb.RunSpec(
-        subject=_subject_message(spec.subject),
-        baseline=_subject_message(spec.baseline) if spec.baseline else None,
+        subject=write_subject(spec.subject),
+        baseline=write_subject(spec.baseline) if spec.baseline else None,
         suites=[_suite_message(suite) for suite in spec.suites],
         criteria=[_criterion_message(criterion) for criterion in spec.criteria],
         execution=pb.Execution(
@@ -228,7 +228,8 @@ def _number(numbers: Mapping[Any, Any], value: object) -> Any:
     return [number for number, meant in numbers.items() if meant == value][-1]
 
 
-def _subject_message(subject: Subject) -> pb.Subject:
+def write_subject(subject: Subject) -> pb.Subject:
+    """Write a revision."""
     kind = _number(_KINDS, subject.kind)
     price = _price_message(subject.price) if subject.price else None
     return pb.Subject(type=kind, name=subject.name, revision=subject.revision, digest=subject.digest, price=price)
@@ -256,7 +257,7 @@ def _suite_message(suite: Suite) -> pb.Suite:
             repeats=sampling.repeats,
         ),
         parameters=parameters if suite.parameters else None,
-        judges=[pb.Judge(name=judge.name, subject=_subject_message(judge.subject)) for judge in suite.judges],
+        judges=[pb.Judge(name=judge.name, subject=write_subject(judge.subject)) for judge in suite.judges],
         cluster_by=suite.cluster_by,
         slice_by=suite.slice_by,
         calibration=pb.Calibration(**asdict(suite.calibration)) if suite.calibration else None,

@@ -21,6 +21,7 @@ def _mean(name: str, goal: Goal, lowest: float, description: str, *, is_main: bo
         highest=1,
         has_worst=is_main,
         is_main=is_main,
+        is_match=is_main,  # the win rate
     )
 
 

@@ -75,6 +75,8 @@ class Metric:
     """Failed items count whatever the policy says: the metric is about them."""
     is_main: bool = False
     """Part of the displayed score; the range must be 0 to 1."""
+    is_match: bool = False
+    """An item's value is the points of a match against the other side: 1 won, 0 lost, 0.5 a tie."""
 
     @property
     def worst(self) -> float | None:

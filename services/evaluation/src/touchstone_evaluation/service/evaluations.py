@@ -1,15 +1,46 @@
-"""What callers ask of evaluation: start, look, cancel."""
+"""What callers ask of evaluation: start, look, cancel, rank."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from touchstone_runtime.errors import Violation
+
 from touchstone_evaluation import errors
-from touchstone_evaluation.core import validation
-from touchstone_evaluation.core.runs import Run
-from touchstone_evaluation.core.spec import RunSpec
+from touchstone_evaluation.core import costs, leaderboard, matches, validation
+from touchstone_evaluation.core.leaderboard import Entry
+from touchstone_evaluation.core.matches import Ranking
+from touchstone_evaluation.core.runs import Run, RunState
+from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, RunSpec, Subject
 from touchstone_evaluation.core.task import Task
 from touchstone_evaluation.ports import Runs
 from touchstone_evaluation.service.course import Course
+
+MAX_RANKED = 32
+"""Runs that are ranked together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankQuestion:
+    """Which runs to rank, by what."""
+
+    dispatch_ids: Sequence[str]
+    metric: str
+    """`SUITE/METRIC`."""
+    control_length: bool = False
+    """Whether answers of equal length are compared."""
+    confidence: float = DEFAULT_CONFIDENCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaderboard:
+    """A ranking, and of whom."""
+
+    ranking: Ranking
+    players: Mapping[str, Subject]
+    """By the names in the ranking; golds as a player are missing."""
+    matches: int
+    items: int
 
 
 class Evaluations:
@@ -43,6 +74,46 @@ class Evaluations:
         """Cancel a run; one that has ended stays as it is. Raises RunNotFound."""
         return self._runs.cancel(dispatch_id)
 
+    def rank(self, question: RankQuestion) -> Leaderboard:
+        """Rank the revisions that some runs measured.
+
+        Raises:
+            SpecInvalid: The question has faults.
+            RunNotFound: There is no such run.
+            RankingImpossible: The runs cannot be compared.
+        """
+        faults = list(_faults(question))
+        if faults:
+            raise errors.SpecInvalid(faults)
+        entries = [self._entry(dispatch_id, question) for dispatch_id in dict.fromkeys(question.dispatch_ids)]
+        if fault := leaderboard.fault(entries):
+            raise errors.RankingImpossible(fault)
+        played = leaderboard.matches(entries, with_length=question.control_length)
+        if not played:
+            raise errors.RankingImpossible("There is no item that two revisions were asked: nobody met.")
+        try:
+            ranking = matches.rank(played, confidence=question.confidence)
+        except matches.Confounded as error:
+            raise errors.RankingImpossible(str(error)) from error
+        return Leaderboard(
+            ranking=ranking,
+            players=leaderboard.players(entries),
+            matches=len(played),
+            items=len({match.cluster for match in played}),
+        )
+
+    def _entry(self, dispatch_id: str, question: RankQuestion) -> Entry:
+        run = self._runs.get(dispatch_id)
+        if run.state is not RunState.COMPLETED:
+            raise errors.RankingImpossible(f"The run {dispatch_id} is {run.state}: only completed runs are ranked.")
+        suite_name, _, metric_name = question.metric.partition("/")
+        suite = next((suite for suite in run.spec.suites if suite.name == suite_name), None)
+        found = costs.metrics(self._tasks[suite.task], suite.parameters, run.spec.subject) if suite else {}
+        if suite is None or metric_name not in found:
+            raise errors.RankingImpossible(f"The run {dispatch_id} has no metric {question.metric!r}.")
+        scores = [score for score in self._runs.scores(dispatch_id) if score.asking.suite == suite_name]
+        return Entry(run, suite, found[metric_name], scores)
+
     def tasks(self) -> list[Task]:
         """List the tasks that are installed, by name."""
         return [self._tasks[name] for name in sorted(self._tasks)]
@@ -55,3 +126,12 @@ class Evaluations:
         """See that each run that has not ended goes on."""
         for dispatch_id in self._runs.unfinished():
             self._course.repair(dispatch_id)
+
+
+def _faults(question: RankQuestion) -> Iterator[Violation]:
+    if not 1 <= len(question.dispatch_ids) <= MAX_RANKED:
+        yield Violation("dispatch_ids", f"must be 1 to {MAX_RANKED} runs, and there are {len(question.dispatch_ids)}")
+    if not all(question.metric.partition("/")):
+        yield Violation("metric", "must be SUITE/METRIC, for example helpful/win_rate")
+    if not 0.5 < question.confidence < 1:
+        yield Violation("confidence", "must lie between 0.5 and 1, for example 0.95")

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from touchstone_local.cli import demonstration, models, objects, planning, platforms, telemetry
+from touchstone_local.cli import demonstration, evaluations, models, objects, planning, platforms, telemetry
 from touchstone_local.cli.context import Session, session_options
 
 EXIT_FAILURE = 1
@@ -25,6 +25,7 @@ for command in (
     *platforms.COMMANDS,
     *objects.COMMANDS,
     *models.COMMANDS,
+    *evaluations.COMMANDS,
     *telemetry.COMMANDS,
     *planning.COMMANDS,
     *demonstration.COMMANDS,

@@ -1,4 +1,4 @@
-"""Commands that use what is served: chat, search, report."""
+"""Commands that use what is served: chat, search."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -89,17 +89,7 @@ def search(
     click.secho(f"{len(found.hits)} passages of {found.revision}", dim=True)
 
 
-@click.command()
-@click.argument("evalrun")
-@namespace_option
-@click.option("--open", "open_report", is_flag=True, help="Open the HTML report.")
-@click.pass_obj
-def report(session: Session, evalrun: str, namespace: str, *, open_report: bool) -> None:
-    """Show what an EVALRUN measured, against what, and its verdict."""
-    run(_report(session, evalrun, namespace, open_report=open_report))
-
-
-COMMANDS = (chat, search, report)
+COMMANDS = (chat, search)
 
 
 async def _answer(session: Session, model: str, turns: "list[Turn]", asking: "Asking") -> "Answer":
@@ -148,22 +138,3 @@ def _converse(session: Session, model: str, turns: "list[Turn]", asking: "Asking
         turns.append(Turn("user", question))
         answer = run(_answer(session, model, turns, asking))
         turns.append(Turn("assistant", answer.text))
-
-
-async def _report(session: Session, name: str, namespace: str, *, open_report: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    from touchstone_local import reports  # noqa: PLC0415
-    from touchstone_local.kube.resources import EVAL_RUNS  # noqa: PLC0415
-
-    async with await session.connect() as cluster:
-        evalrun = await cluster.get(EVAL_RUNS, name=name, namespace=namespace)
-    console = Console(highlight=False)
-    console.print(reports.gate_table(evalrun))
-    console.print(reports.verdict(evalrun))
-    for remark in reports.remarks(evalrun):
-        click.echo(f"  {remark}")
-    where = reports.report_uri(evalrun)
-    click.echo(f"Report: {where}" if where else "There is no report yet; the run has not finished.")
-    if open_report and where:
-        click.launch(where)
