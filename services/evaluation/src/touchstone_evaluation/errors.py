@@ -4,6 +4,7 @@ DomainError
 ├── SpecInvalid          INVALID        the specification has faults; each is named
 ├── DispatchIdTaken      ALREADY_EXISTS the dispatch id belongs to a different run
 ├── RunNotFound          NOT_FOUND
+├── SelectionNotFound    NOT_FOUND
 ├── RankingImpossible    FAILED_PRECONDITION  the runs cannot be ranked together
 ├── TaskBroken           INTERNAL       an installed task cannot be used
 ├── TaskFailed           INTERNAL       a task could not deal with an item
@@ -41,6 +42,18 @@ class RunNotFound(errors.NotFound):
     def __init__(self, dispatch_id: str) -> None:
         super().__init__(
             f"There is no run {dispatch_id!r}. Start it with StartRun.", metadata={"dispatch_id": dispatch_id}
+        )
+
+
+class SelectionNotFound(errors.NotFound):
+    """There is no selection of this id."""
+
+    reason = "SELECTION_NOT_FOUND"
+
+    def __init__(self, selection_id: str) -> None:
+        super().__init__(
+            f"There is no selection {selection_id!r}. Start it with StartSelection.",
+            metadata={"selection": selection_id},
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from touchstone_runtime.jobs import Job
 
@@ -13,8 +13,11 @@ from touchstone_evaluation.core.planning import Shard
 from touchstone_evaluation.core.results import Conclusion
 from touchstone_evaluation.core.runs import Artifact, Run, SuitePlan
 from touchstone_evaluation.core.scores import Asking, Score
+from touchstone_evaluation.core.selecting import Choice, Objective
 from touchstone_evaluation.core.spec import Dataset, RunSpec, Sampling, Subject
 from touchstone_evaluation.core.task import Metric, Outcome, Program, Question
+
+T = TypeVar("T")
 
 
 class JobKind(StrEnum):
@@ -23,6 +26,7 @@ class JobKind(StrEnum):
     PLAN = "evaluation.plan"
     SHARD = "evaluation.shard"
     CONCLUDE = "evaluation.conclude"
+    SELECT = "evaluation.select"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +199,26 @@ class Artefacts(Protocol):
 
     def put(self, path: str, content: bytes) -> str:
         """Store a file and return its address. Blocking. Raises DomainError."""
+        ...
+
+
+class Documents(Protocol):
+    """Values as JSON documents and back."""
+
+    def write(self, value: object) -> Any:
+        """Write a value as what JSON can hold."""
+        ...
+
+    def read(self, document: Any, kind: type[T]) -> T:
+        """Read a value that `write` wrote."""
+        ...
+
+
+class SelectionReporter(Protocol):
+    """Writes the report of a selection for people."""
+
+    def render(self, choice: Choice, objectives: Sequence[Objective], subjects: Mapping[str, Subject]) -> str:
+        """Write one self-contained HTML page; `subjects` are the revisions by the candidates' names."""
         ...
 
 

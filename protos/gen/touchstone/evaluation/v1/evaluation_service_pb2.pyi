@@ -221,6 +221,34 @@ VERDICT_ERROR: Verdict.ValueType  # 4
 """VERDICT_ERROR: it could not be measured."""
 global___Verdict = Verdict
 
+class _SelectionState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _SelectionStateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_SelectionState.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    SELECTION_STATE_UNSPECIFIED: _SelectionState.ValueType  # 0
+    """SELECTION_STATE_UNSPECIFIED is never sent."""
+    SELECTION_STATE_PENDING: _SelectionState.ValueType  # 1
+    """SELECTION_STATE_PENDING waits for a worker, or is being worked on."""
+    SELECTION_STATE_COMPLETED: _SelectionState.ValueType  # 2
+    """SELECTION_STATE_COMPLETED has an outcome; it may be that nobody could be chosen."""
+    SELECTION_STATE_FAILED: _SelectionState.ValueType  # 3
+    """SELECTION_STATE_FAILED could not be carried out."""
+
+class SelectionState(_SelectionState, metaclass=_SelectionStateEnumTypeWrapper):
+    """SelectionState is where a selection stands."""
+
+SELECTION_STATE_UNSPECIFIED: SelectionState.ValueType  # 0
+"""SELECTION_STATE_UNSPECIFIED is never sent."""
+SELECTION_STATE_PENDING: SelectionState.ValueType  # 1
+"""SELECTION_STATE_PENDING waits for a worker, or is being worked on."""
+SELECTION_STATE_COMPLETED: SelectionState.ValueType  # 2
+"""SELECTION_STATE_COMPLETED has an outcome; it may be that nobody could be chosen."""
+SELECTION_STATE_FAILED: SelectionState.ValueType  # 3
+"""SELECTION_STATE_FAILED could not be carried out."""
+global___SelectionState = SelectionState
+
 @typing.final
 class RunSpec(google.protobuf.message.Message):
     """RunSpec is what to measure and what must hold."""
@@ -1403,6 +1431,319 @@ class LengthEffect(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["ci_high", b"ci_high", "ci_low", b"ci_low", "value", b"value"]) -> None: ...
 
 global___LengthEffect = LengthEffect
+
+@typing.final
+class SelectionSpec(google.protobuf.message.Message):
+    """SelectionSpec is whom to choose among, by what."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    OBJECTIVES_FIELD_NUMBER: builtins.int
+    EXCLUDED_FIELD_NUMBER: builtins.int
+    @property
+    def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]:
+        """candidates are at most 16, measured by the same suites, each in a completed run of its own; with unique names."""
+
+    @property
+    def objectives(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Objective]:
+        """objectives are 1 to 6, the most important first."""
+
+    @property
+    def excluded(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ExcludedCandidate]:
+        """excluded are those that were never measured: they are told of in the report."""
+
+    def __init__(
+        self,
+        *,
+        candidates: collections.abc.Iterable[global___Candidate] | None = ...,
+        objectives: collections.abc.Iterable[global___Objective] | None = ...,
+        excluded: collections.abc.Iterable[global___ExcludedCandidate] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["candidates", b"candidates", "excluded", b"excluded", "objectives", b"objectives"]) -> None: ...
+
+global___SelectionSpec = SelectionSpec
+
+@typing.final
+class Candidate(google.protobuf.message.Message):
+    """Candidate is a revision that may be chosen."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DISPATCH_ID_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is unique in the selection."""
+    dispatch_id: builtins.str
+    """dispatch_id names the run that measured it; only one whose verdict is Passed can be chosen."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        dispatch_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dispatch_id", b"dispatch_id", "name", b"name"]) -> None: ...
+
+global___Candidate = Candidate
+
+@typing.final
+class Objective(google.protobuf.message.Message):
+    """Objective is what candidates are compared by."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    MAX_REGRESSION_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """metric is `SUITE/METRIC`."""
+    max_regression: builtins.float
+    """max_regression is how much worse than the best a candidate may be, in the metric's unit, by its whole interval, for
+    the next objective to decide. Unset: only the best stays.
+    """
+    confidence: builtins.float
+    """confidence is the interval's level, above 0.5, below 1. Unset or 0: 0.95."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.str = ...,
+        max_regression: builtins.float | None = ...,
+        confidence: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_regression", b"_max_regression", "max_regression", b"max_regression"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_regression", b"_max_regression", "confidence", b"confidence", "max_regression", b"max_regression", "metric", b"metric"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_max_regression", b"_max_regression"]) -> typing.Literal["max_regression"] | None: ...
+
+global___Objective = Objective
+
+@typing.final
+class ExcludedCandidate(google.protobuf.message.Message):
+    """ExcludedCandidate was never measured."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is unique in the selection."""
+    message: builtins.str
+    """message says why."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        message: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["message", b"message", "name", b"name"]) -> None: ...
+
+global___ExcludedCandidate = ExcludedCandidate
+
+@typing.final
+class Selection(google.protobuf.message.Message):
+    """Selection is a choice among revisions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_ID_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    CHOSEN_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    ASSESSMENTS_FIELD_NUMBER: builtins.int
+    ARTIFACTS_FIELD_NUMBER: builtins.int
+    selection_id: builtins.str
+    """selection_id names it."""
+    state: global___SelectionState.ValueType
+    """state is where it stands."""
+    chosen: builtins.str
+    """chosen is a candidate's name. Empty: none could be chosen, or not yet."""
+    message: builtins.str
+    """message says why, in a sentence."""
+    @property
+    def assessments(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Assessment]:
+        """assessments are by place, then those that are out."""
+
+    @property
+    def artifacts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Artifact]:
+        """artifacts are the report's files."""
+
+    def __init__(
+        self,
+        *,
+        selection_id: builtins.str = ...,
+        state: global___SelectionState.ValueType = ...,
+        chosen: builtins.str = ...,
+        message: builtins.str = ...,
+        assessments: collections.abc.Iterable[global___Assessment] | None = ...,
+        artifacts: collections.abc.Iterable[global___Artifact] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifacts", b"artifacts", "assessments", b"assessments", "chosen", b"chosen", "message", b"message", "selection_id", b"selection_id", "state", b"state"]) -> None: ...
+
+global___Selection = Selection
+
+@typing.final
+class Assessment(google.protobuf.message.Message):
+    """Assessment is what came of a candidate."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SUBJECT_FIELD_NUMBER: builtins.int
+    PLACE_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    DOMINATED_BY_FIELD_NUMBER: builtins.int
+    READINGS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is the candidate's."""
+    place: builtins.int
+    """place is from 1. 0: it is out."""
+    message: builtins.str
+    """message says why, in a sentence."""
+    dominated_by: builtins.str
+    """dominated_by is who is no worse in any objective and better in one. Empty: it is on the frontier, or out."""
+    @property
+    def subject(self) -> global___Subject:
+        """subject is the revision. Unset: it was never measured."""
+
+    @property
+    def readings(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Reading]:
+        """readings are its values, one an objective."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        subject: global___Subject | None = ...,
+        place: builtins.int = ...,
+        message: builtins.str = ...,
+        dominated_by: builtins.str = ...,
+        readings: collections.abc.Iterable[global___Reading] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["subject", b"subject"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["dominated_by", b"dominated_by", "message", b"message", "name", b"name", "place", b"place", "readings", b"readings", "subject", b"subject"]) -> None: ...
+
+global___Assessment = Assessment
+
+@typing.final
+class Reading(google.protobuf.message.Message):
+    """Reading is a candidate's value of one objective."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    metric: builtins.str
+    """metric is `SUITE/METRIC`."""
+    value: builtins.float
+    """value is what was measured. Unset: it could not be."""
+    ci_low: builtins.float
+    """ci_low is the lower bound of its interval. Unset: it has none."""
+    ci_high: builtins.float
+    """ci_high is the upper bound."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.str = ...,
+        value: builtins.float | None = ...,
+        ci_low: builtins.float | None = ...,
+        ci_high: builtins.float | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_value", b"_value", "ci_high", b"ci_high", "ci_low", b"ci_low", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_value", b"_value", "ci_high", b"ci_high", "ci_low", b"ci_low", "metric", b"metric", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_high", b"_ci_high"]) -> typing.Literal["ci_high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_low", b"_ci_low"]) -> typing.Literal["ci_low"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
+
+global___Reading = Reading
+
+@typing.final
+class StartSelectionRequest(google.protobuf.message.Message):
+    """StartSelectionRequest asks for a choice."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_ID_FIELD_NUMBER: builtins.int
+    SPEC_FIELD_NUMBER: builtins.int
+    selection_id: builtins.str
+    """selection_id makes the start idempotent, at most 120 bytes. Required."""
+    @property
+    def spec(self) -> global___SelectionSpec:
+        """spec is whom to choose among, by what. Required."""
+
+    def __init__(
+        self,
+        *,
+        selection_id: builtins.str = ...,
+        spec: global___SelectionSpec | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["selection_id", b"selection_id", "spec", b"spec"]) -> None: ...
+
+global___StartSelectionRequest = StartSelectionRequest
+
+@typing.final
+class StartSelectionResponse(google.protobuf.message.Message):
+    """StartSelectionResponse is the selection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: builtins.int
+    @property
+    def selection(self) -> global___Selection:
+        """selection was started, or had been."""
+
+    def __init__(
+        self,
+        *,
+        selection: global___Selection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["selection", b"selection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["selection", b"selection"]) -> None: ...
+
+global___StartSelectionResponse = StartSelectionResponse
+
+@typing.final
+class GetSelectionRequest(google.protobuf.message.Message):
+    """GetSelectionRequest names a selection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_ID_FIELD_NUMBER: builtins.int
+    selection_id: builtins.str
+    """selection_id names the selection. Required."""
+    def __init__(
+        self,
+        *,
+        selection_id: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["selection_id", b"selection_id"]) -> None: ...
+
+global___GetSelectionRequest = GetSelectionRequest
+
+@typing.final
+class GetSelectionResponse(google.protobuf.message.Message):
+    """GetSelectionResponse is the selection."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SELECTION_FIELD_NUMBER: builtins.int
+    @property
+    def selection(self) -> global___Selection:
+        """selection is what was asked for."""
+
+    def __init__(
+        self,
+        *,
+        selection: global___Selection | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["selection", b"selection"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["selection", b"selection"]) -> None: ...
+
+global___GetSelectionResponse = GetSelectionResponse
 
 @typing.final
 class ListTasksRequest(google.protobuf.message.Message):

@@ -60,6 +60,16 @@ class EvaluationServiceStub(object):
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
                 response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
                 _registered_method=True)
+        self.StartSelection = channel.unary_unary(
+                '/touchstone.evaluation.v1.EvaluationService/StartSelection',
+                request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionRequest.SerializeToString,
+                response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionResponse.FromString,
+                _registered_method=True)
+        self.GetSelection = channel.unary_unary(
+                '/touchstone.evaluation.v1.EvaluationService/GetSelection',
+                request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionRequest.SerializeToString,
+                response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionResponse.FromString,
+                _registered_method=True)
         self.ListTasks = channel.unary_unary(
                 '/touchstone.evaluation.v1.EvaluationService/ListTasks',
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.ListTasksRequest.SerializeToString,
@@ -106,6 +116,21 @@ class EvaluationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartSelection(self, request, context):
+        """StartSelection begins to choose among revisions that completed runs measured. Starting again with the same
+        selection_id returns the same selection.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSelection(self, request, context):
+        """GetSelection returns a selection and, when it is completed, what was chosen and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListTasks(self, request, context):
         """ListTasks lists the tasks that a suite may name, with their metrics.
         """
@@ -140,6 +165,16 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.RankRevisions,
                     request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.FromString,
                     response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.SerializeToString,
+            ),
+            'StartSelection': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSelection,
+                    request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionRequest.FromString,
+                    response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionResponse.SerializeToString,
+            ),
+            'GetSelection': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSelection,
+                    request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionRequest.FromString,
+                    response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionResponse.SerializeToString,
             ),
             'ListTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTasks,
@@ -283,6 +318,60 @@ class EvaluationService(object):
             '/touchstone.evaluation.v1.EvaluationService/RankRevisions',
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSelection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.evaluation.v1.EvaluationService/StartSelection',
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionRequest.SerializeToString,
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSelection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.evaluation.v1.EvaluationService/GetSelection',
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionRequest.SerializeToString,
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.GetSelectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,20 @@ class EvaluationServiceStub:
     ]
     """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
 
+    StartSelection: grpc.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionResponse,
+    ]
+    """StartSelection begins to choose among revisions that completed runs measured. Starting again with the same
+    selection_id returns the same selection.
+    """
+
+    GetSelection: grpc.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionResponse,
+    ]
+    """GetSelection returns a selection and, when it is completed, what was chosen and why."""
+
     ListTasks: grpc.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksRequest,
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksResponse,
@@ -89,6 +103,20 @@ class EvaluationServiceAsyncStub:
         touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse,
     ]
     """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
+
+    StartSelection: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionResponse,
+    ]
+    """StartSelection begins to choose among revisions that completed runs measured. Starting again with the same
+    selection_id returns the same selection.
+    """
+
+    GetSelection: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionResponse,
+    ]
+    """GetSelection returns a selection and, when it is completed, what was chosen and why."""
 
     ListTasks: grpc.aio.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.ListTasksRequest,
@@ -138,6 +166,24 @@ class EvaluationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse]]:
         """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
+
+    @abc.abstractmethod
+    def StartSelection(
+        self,
+        request: touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionResponse]]:
+        """StartSelection begins to choose among revisions that completed runs measured. Starting again with the same
+        selection_id returns the same selection.
+        """
+
+    @abc.abstractmethod
+    def GetSelection(
+        self,
+        request: touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.GetSelectionResponse]]:
+        """GetSelection returns a selection and, when it is completed, what was chosen and why."""
 
     @abc.abstractmethod
     def ListTasks(

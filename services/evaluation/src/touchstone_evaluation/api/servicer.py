@@ -9,11 +9,12 @@ from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
 from touchstone_runtime.server import Servicer
 
-from touchstone_evaluation.api import convert, specs
+from touchstone_evaluation.api import convert, selection_specs, specs
 from touchstone_evaluation.core import costs
 from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, Goal
 from touchstone_evaluation.core.task import Metric, Task
 from touchstone_evaluation.service.evaluations import Evaluations, RankQuestion
+from touchstone_evaluation.service.selections import Selections
 
 NAME = "touchstone.evaluation.v1.EvaluationService"
 WATCH_SECONDS = 0.5
@@ -24,8 +25,9 @@ _GOALS = {Goal.MAXIMIZE: pb.GOAL_MAXIMIZE, Goal.MINIMIZE: pb.GOAL_MINIMIZE}
 class EvaluationServicer(pb_grpc.EvaluationServiceServicer):
     """Evaluation behind gRPC; the record is blocking, so each call goes through a thread."""
 
-    def __init__(self, evaluations: Evaluations) -> None:
+    def __init__(self, evaluations: Evaluations, selections: Selections) -> None:
         self._evaluations = evaluations
+        self._selections = selections
 
     def registered(self) -> Servicer:
         """Return what a server adds."""
@@ -70,6 +72,21 @@ class EvaluationServicer(pb_grpc.EvaluationServiceServicer):
             confidence=request.confidence or DEFAULT_CONFIDENCE,
         )
         return convert.leaderboard(await asyncio.to_thread(self._evaluations.rank, question))
+
+    async def StartSelection(  # noqa: N802
+        self, request: pb.StartSelectionRequest, context: Any
+    ) -> pb.StartSelectionResponse:
+        """Begin to choose."""
+        spec = selection_specs.read(request.spec)
+        found = await asyncio.to_thread(self._selections.start, request.selection_id, spec)
+        return pb.StartSelectionResponse(selection=selection_specs.write(found))
+
+    async def GetSelection(  # noqa: N802
+        self, request: pb.GetSelectionRequest, context: Any
+    ) -> pb.GetSelectionResponse:
+        """Return a selection."""
+        found = await asyncio.to_thread(self._selections.get, request.selection_id)
+        return pb.GetSelectionResponse(selection=selection_specs.write(found))
 
     async def ListTasks(self, request: pb.ListTasksRequest, context: Any) -> pb.ListTasksResponse:  # noqa: N802
         """List the tasks that suites may name."""

@@ -24,6 +24,74 @@ class Bar(NamedTuple):
     """Passed, Failed, Inconclusive or Error."""
 
 
+class Spot(NamedTuple):
+    """One candidate of a frontier."""
+
+    label: str
+    x: float
+    y: float
+    low: float
+    high: float
+    """The interval of y."""
+    is_chosen: bool
+    is_on_frontier: bool
+
+
+def frontier(spots: Sequence[Spot], *, x_label: str, y_label: str) -> str:
+    """Draw candidates by two objectives, with the line through those that nobody beats in both.
+
+    The horizontal scale is logarithmic where the largest value is more than twenty times the smallest.
+    """
+    height, base, top = 340, 290, 24
+    positive = min(spot.x for spot in spots) > 0
+    is_log = positive and max(spot.x for spot in spots) > 20 * min(spot.x for spot in spots)
+
+    def across(value: float) -> float:
+        return math.log10(value) if is_log else value
+
+    left, right = min(across(spot.x) for spot in spots), max(across(spot.x) for spot in spots)
+    low, high = min(spot.low for spot in spots), max(spot.high for spot in spots)
+    width, rise = (right - left) or 1.0, (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return LABELS / 3 + PAD + (across(value) - left) / width * (WIDTH - LABELS / 3 - 130)
+
+    def y(value: float) -> float:
+        return base - 14 - (value - low) / rise * (base - top - 28)
+
+    line = sorted((spot for spot in spots if spot.is_on_frontier), key=lambda spot: spot.x)
+    path = " ".join(f"{x(spot.x):.1f},{y(spot.y):.1f}" for spot in line)
+    drawn = "".join(
+        f'<line x1="{x(spot.x):.1f}" x2="{x(spot.x):.1f}" y1="{y(spot.low):.1f}" y2="{y(spot.high):.1f}" '
+        f'class="interval {_spot_style(spot)}"/>'
+        f'<circle cx="{x(spot.x):.1f}" cy="{y(spot.y):.1f}" r="{7 if spot.is_chosen else 5}" '
+        f'class="point {_spot_style(spot)}"/>'
+        f'<text x="{x(spot.x) + 11:.1f}" y="{y(spot.y) - 9:.1f}" class="label">{escape(spot.label)}</text>'
+        for spot in spots
+    )
+    ticks = "".join(
+        f'<text x="{LABELS / 3 - 4:.0f}" y="{y(value) + 4:.1f}" class="label end">{number(value)}</text>'
+        for value in dict.fromkeys((low, high))
+    ) + "".join(
+        f'<text x="{x(value):.1f}" y="{base + 16}" class="label middle">{number(value)}</text>'
+        for value in dict.fromkeys((min(spot.x for spot in spots), max(spot.x for spot in spots)))
+    )
+    axes = (
+        f'<line x1="{LABELS / 3:.0f}" x2="{LABELS / 3:.0f}" y1="{top}" y2="{base}" class="axis"/>'
+        f'<line x1="{LABELS / 3:.0f}" x2="{WIDTH - PAD}" y1="{base}" y2="{base}" class="axis"/>'
+        f'<text x="{LABELS / 3:.0f}" y="{top - 8}" class="label">{escape(y_label)}</text>'
+        f'<text x="{WIDTH - PAD}" y="{base + 36}" class="label end">{escape(x_label)}'
+        f"{', logarithmic' if is_log else ''}</text>"
+    )
+    return _svg(
+        height, f"{y_label} against {x_label}", f'<polyline points="{path}" class="frontier"/>{axes}{ticks}{drawn}'
+    )
+
+
+def _spot_style(spot: Spot) -> str:
+    return "Passed" if spot.is_chosen else "subject" if spot.is_on_frontier else "baseline"
+
+
 def forest(bars: Sequence[Bar]) -> str:
     """Draw intervals below each other, each on a scale of its own with its bound marked."""
     height = ROW * len(bars) + PAD

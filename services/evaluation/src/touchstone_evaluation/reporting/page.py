@@ -2,10 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import NamedTuple
 
-import jinja2
 from markupsafe import Markup
 
 from touchstone_evaluation.core import costs, slicing
@@ -15,7 +13,7 @@ from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Criterion, Goal, Side, Verdict
 from touchstone_evaluation.core.task import Mean, Metric
-from touchstone_evaluation.reporting import drawings
+from touchstone_evaluation.reporting import drawings, templates
 from touchstone_evaluation.reporting.drawings import Bar
 
 WORST_ITEMS = 12
@@ -69,10 +67,7 @@ class HtmlReporter:
     """Writes reports."""
 
     def __init__(self) -> None:
-        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-        environment.filters["number"] = drawings.number
-        template = resources.files(__package__).joinpath("report.html.jinja").read_text()
-        self._template = environment.from_string(template)
+        self._template = templates.environment().get_template("report.html.jinja")
 
     def render(
         self,

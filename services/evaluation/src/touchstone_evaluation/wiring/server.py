@@ -9,12 +9,13 @@ from touchstone_runtime import telemetry
 from touchstone_runtime.server import GrpcServer
 from touchstone_runtime.server import ServerSettings as GrpcSettings
 
-from touchstone_evaluation.adapters import plugins
+from touchstone_evaluation.adapters import documents, plugins
 from touchstone_evaluation.adapters.database import RunDatabase
 from touchstone_evaluation.api.servicer import EvaluationServicer
 from touchstone_evaluation.ports import JobKind
 from touchstone_evaluation.service.course import Course
 from touchstone_evaluation.service.evaluations import Evaluations
+from touchstone_evaluation.service.selections import Selections
 from touchstone_evaluation.settings import ServerSettings
 from touchstone_evaluation.wiring import parts
 
@@ -38,7 +39,7 @@ async def serve(settings: ServerSettings) -> None:
             drain_delay_seconds=settings.drain_delay_seconds,
             grace_seconds=settings.grace_seconds,
         ),
-        [EvaluationServicer(evaluations).registered()],
+        [EvaluationServicer(evaluations, Selections(jobs, sender, documents)).registered()],
     )
 
     def repair() -> None:

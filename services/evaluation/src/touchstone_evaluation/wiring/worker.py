@@ -8,7 +8,7 @@ from touchstone_runtime.artefacts import ArtefactStore, Resolver, cache_folder
 from touchstone_runtime.celery_app import Worker
 from touchstone_runtime.jobs import Dispatcher, JobStore
 
-from touchstone_evaluation.adapters import plugins
+from touchstone_evaluation.adapters import documents, plugins
 from touchstone_evaluation.adapters.background import BackgroundLoop
 from touchstone_evaluation.adapters.database import RunDatabase
 from touchstone_evaluation.adapters.dataset_files import DatasetFiles
@@ -18,14 +18,16 @@ from touchstone_evaluation.adapters.subjects import GrpcSubjects
 from touchstone_evaluation.adapters.trials import ProcessTrials
 from touchstone_evaluation.ports import JobKind
 from touchstone_evaluation.reporting.page import HtmlReporter
+from touchstone_evaluation.reporting.selection_page import SelectionPage
 from touchstone_evaluation.service.asking import Asker
 from touchstone_evaluation.service.concluding_work import Concluding
 from touchstone_evaluation.service.course import Course
 from touchstone_evaluation.service.measuring_work import Measuring
 from touchstone_evaluation.service.planning_work import Planning
 from touchstone_evaluation.service.reusing import Reusing
+from touchstone_evaluation.service.selections import Selecting
 from touchstone_evaluation.settings import WorkerSettings
-from touchstone_evaluation.tasks import QUEUE, JobWork
+from touchstone_evaluation.tasks import QUEUE, JobWork, SelectWork
 from touchstone_evaluation.wiring import parts
 
 logger = logging.getLogger(__name__)
@@ -48,7 +50,9 @@ def work(settings: WorkerSettings) -> None:
     observed.shutdown()
 
 
-def _work(settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: BackgroundLoop) -> list[JobWork]:
+def _work(
+    settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: BackgroundLoop
+) -> list[JobWork | SelectWork]:
     """Make the work of each kind of job."""
     tasks = plugins.installed()
     runs = RunDatabase(jobs.engine, now=parts.now)
@@ -64,6 +68,7 @@ def _work(settings: WorkerSettings, sender: Dispatcher, jobs: JobStore, loop: Ba
         JobWork(JobKind.PLAN, lambda run, _number, _beat: planning.plan(run)),
         JobWork(JobKind.SHARD, lambda run, number, beat: loop.run(measuring.measure(run, number, beat))),
         JobWork(JobKind.CONCLUDE, lambda run, _number, _beat: concluding.conclude(run)),
+        SelectWork(Selecting(runs, store, SelectionPage(), tasks), documents),
     ]
 
 
