@@ -63,6 +63,26 @@ BASES: dict[str, dict[str, Any]] = {
         "baseline": {"type": "Revision"},
         "outputs": {"logSamples": False},
     },
+    "ModelSelection": {
+        "candidates": [
+            {"name": "small", "modelDeploymentRef": {"name": "small"}, "attributes": {"licence": "MIT"}},
+            {"name": "large", "modelDeploymentRef": {"name": "large"}, "attributes": {"licence": "Apache-2.0"}},
+        ],
+        "requirements": [{"attribute": "licence", "oneOf": ["MIT", "Apache-2.0"]}],
+        "evalRunTemplate": {
+            "spec": {
+                "suites": EVALUATION["suites"],
+                "criteria": [
+                    {
+                        "name": "floor",
+                        "metric": "golden/contains",
+                        "absolute": {"operator": "GreaterOrEqual", "value": "0.5"},
+                    }
+                ],
+            }
+        },
+        "objectives": [{"metric": "golden/contains", "maxRegression": "0.02"}, {"metric": "golden/answer_price"}],
+    },
 }
 ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     *((kind, {}) for kind in BASES),
@@ -76,7 +96,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("EvalRun", {"subject": {"type": "RagIndex", "ragIndexRef": {"name": "kb"}}}),
     ("EvalRun", {"suites.0": {"name": "golden", "task": "load", "load": {"requests": 5}}}),
 ]
-CHAT, INDEX, TUNE, EVAL = "ModelDeployment", "RagIndex", "FinetuneJob", "EvalRun"
+CHAT, INDEX, TUNE, EVAL, SELECT = "ModelDeployment", "RagIndex", "FinetuneJob", "EvalRun", "ModelSelection"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"engine.type": "External"}, "remove adapters"),
     (CHAT, {"adapters": GONE, "engine.type": "External", "serving": {"mode": "Disaggregated", "prefill": {}, "decode": {},
@@ -140,6 +160,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (EVAL, {"subject.modelDeploymentRef": GONE}, "set modelDeploymentRef for type"),
     (EVAL, {"subject": {"type": "RagIndex"}}, "set ragIndexRef for type"),
     (EVAL, {"baseline": {"type": "None", "revision": "x"}, "criteria.0.relative": GONE}, "remove revision, or set type"),
+    (SELECT, {"requirements.0": {"attribute": "licence"}}, "set oneOf for a text, or atLeast and atMost"),
+    (SELECT, {"requirements.0.atLeast": "1"}, "set oneOf for a text, or atLeast and atMost"),
+    (SELECT, {"objectives.0.metric": "other/contains"}, "each objective's metric must begin"),
+    (SELECT, {"objectives.0.maxRegression": "-1"}, "maxRegression must be 0 or more"),
+    (SELECT, {"objectives.0.confidence": "1"}, "confidence must lie"),
+    (SELECT, {"evalRunTemplate.spec.criteria.0.relative": {"maxRegression": "0.1"}}, "remove relative from the criteria"),
 ]  # fmt: skip
 CHANGED: list[tuple[str, dict[str, Any], str]] = [
     (INDEX, {"store": {"type": "Qdrant", "qdrant": {"url": "http://q"}}}, "store.type cannot be changed"),
@@ -154,6 +180,10 @@ CHANGED: list[tuple[str, dict[str, Any], str]] = [
     (EVAL, {"baseline.revision": "x"}, "baseline cannot be changed"),
     (EVAL, {"execution": GONE}, "execution cannot be changed"),
     (EVAL, {"outputs.logSamples": True}, "outputs cannot be changed"),
+    (SELECT, {"candidates.0.attributes": GONE}, "candidates cannot be changed"),
+    (SELECT, {"requirements": GONE}, "requirements cannot be changed"),
+    (SELECT, {"objectives.0.maxRegression": "0.5"}, "objectives cannot be changed"),
+    (SELECT, {"evalRunTemplate.spec.backoffLimit": 5}, "evalRunTemplate cannot be changed"),
 ]
 NAMED = "metadata.name must have at most 40 characters"
 
@@ -220,13 +250,16 @@ async def test_each_rule_refuses_what_is_wrong_and_says_the_fix(kinds: Any) -> N
 
 
 async def test_what_must_not_change_cannot_be_changed(kinds: Any) -> None:
-    for kind in (INDEX, TUNE, EVAL):
+    for kind in (INDEX, TUNE, EVAL, SELECT):
         await kinds.ok("POST", collection(kinds, kind), body(kind, {}))
     for kind, changes, message in CHANGED:
         answer = await try_a_change(kinds, kind, changes)
         assert answer.status == 422, (kind, changes, answer.body["message"])
         assert message in answer.body["message"], (message, answer.body["message"])
-    for kind, changes in ((TUNE, {"suspend": True}), (EVAL, {"suspend": True}), (EVAL, {"ttlSecondsAfterFinished": 9})):
+    suspended = {"suspend": True}
+    for kind, changes in (
+        *((kind, suspended) for kind in (TUNE, EVAL, SELECT)), (EVAL, {"ttlSecondsAfterFinished": 9}),
+    ):  # fmt: skip
         answer = await try_a_change(kinds, kind, changes)
         assert answer.status == 200, (kind, changes, answer.body["message"])
 
@@ -242,7 +275,7 @@ async def try_a_change(api: Any, kind: str, changes: dict[str, Any]) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("kind", [CHAT, INDEX])
+@pytest.mark.parametrize("kind", [CHAT, INDEX, SELECT])
 async def test_a_name_that_leaves_no_room_for_children_is_refused(kinds: Any, kind: str) -> None:
     for name in ("x" * 41, "9to5"):
         answer = await kinds.ask("POST", collection(kinds, kind), body(kind, {}, name), dryRun="All")

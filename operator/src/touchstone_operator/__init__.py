@@ -1,1 +1,1 @@
-"""The operator: turns the four kinds of touchstone.dev into revisions, workloads, evaluations and traffic weights."""
+"""The operator: turns the kinds of touchstone.dev into revisions, workloads, evaluations and traffic weights."""

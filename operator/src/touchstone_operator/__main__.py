@@ -1,4 +1,4 @@
-"""`python -m touchstone_operator`: reconcile the four kinds."""
+"""`python -m touchstone_operator`: reconcile the kinds."""
 
 from touchstone_runtime import process, settings
 

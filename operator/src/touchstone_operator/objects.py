@@ -56,6 +56,7 @@ MODEL_DEPLOYMENT = Kind(api_version=API_VERSION, name="ModelDeployment", plural=
 RAG_INDEX = Kind(api_version=API_VERSION, name="RagIndex", plural="ragindexes")
 EVAL_RUN = Kind(api_version=API_VERSION, name="EvalRun", plural="evalruns")
 FINETUNE_JOB = Kind(api_version=API_VERSION, name="FinetuneJob", plural="finetunejobs")
+MODEL_SELECTION = Kind(api_version=API_VERSION, name="ModelSelection", plural="modelselections")
 CONFIG_MAP = Kind(api_version="v1", name="ConfigMap", plural="configmaps")
 POD = Kind(api_version="v1", name="Pod", plural="pods")
 SECRET = Kind(api_version="v1", name="Secret", plural="secrets")
@@ -75,6 +76,7 @@ KINDS: Mapping[str, Kind] = {
         RAG_INDEX,
         EVAL_RUN,
         FINETUNE_JOB,
+        MODEL_SELECTION,
         CONFIG_MAP,
         SECRET,
         EVENT,

@@ -1,6 +1,6 @@
 """What the reconcilers need from outside, in the domain's words. Adapters implement it; tests bring fakes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 from touchstone_runtime.revisions import Digest
 
 from touchstone_operator.api.evalrun import EvalRunSpec
+from touchstone_operator.api.modelselection import SelectionObjective
 from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Kind
@@ -87,8 +88,35 @@ class RunReport:
     """Fields of EvalRunStatus: message, score, criteria, progress, usage, artifacts, suiteDigest, times."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionRequest:
+    """A choice to make."""
+
+    selection_id: str
+    candidates: Mapping[str, str]
+    """The dispatch id of the run that measured each, by the candidate's name."""
+    objectives: Sequence[SelectionObjective]
+    excluded: Mapping[str, str]
+    """Why others were not measured, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectionReport:
+    """A choice as the evaluation service knows it."""
+
+    state: str
+    """Pending, Completed or Failed."""
+    message: str = ""
+    results: JsonObject = field(default_factory=dict)
+    """Fields of ModelSelectionStatus: chosen, message, candidates, artifacts."""
+
+
 class Evaluation(Protocol):
     """The evaluation service. Errors: PeerUnavailable, PeerRefused."""
+
+    async def select(self, request: SelectionRequest) -> SelectionReport:
+        """Begin a choice, or look at one that was begun."""
+        ...
 
     async def start(self, request: RunRequest) -> RunReport:
         """Start a run; starting again with the same dispatch id returns the same run."""

@@ -23,6 +23,7 @@ from touchstone_operator.ports import Outside
 from touchstone_operator.reconcile.evalruns import EvalRuns
 from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
+from touchstone_operator.reconcile.modelselections import ModelSelections
 from touchstone_operator.reconcile.outcome import Outcome, Reconciler
 from touchstone_operator.reconcile.ragindexes import RagIndexes
 from touchstone_operator.settings import OperatorSettings
@@ -100,6 +101,7 @@ def reconcilers(settings: OperatorSettings, outside: Outside) -> Mapping[str, Re
         objects.RAG_INDEX.name: RagIndexes(outside=outside, endpoint=settings.retrieval_address),
         objects.EVAL_RUN.name: EvalRuns(outside=outside),
         objects.FINETUNE_JOB.name: FinetuneJobs(outside=outside),
+        objects.MODEL_SELECTION.name: ModelSelections(outside=outside),
     }
 
 

@@ -25,11 +25,14 @@ from touchstone_operator.ports import (
     Reached,
     RunReport,
     RunRequest,
+    SelectionReport,
+    SelectionRequest,
     StoredIndex,
 )
 from touchstone_operator.reconcile.evalruns import EvalRuns
 from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
+from touchstone_operator.reconcile.modelselections import ModelSelections
 from touchstone_operator.reconcile.ragindexes import RagIndexes
 from touchstone_runtime.testing import FakeClock
 
@@ -181,6 +184,10 @@ class FakeEvaluation:
         self.looks: dict[str, int] = {}
         self.cancelled: set[str] = set()
         self.verdict: Callable[[RunRequest], str] = lambda _: "Passed"
+        self.selections: dict[str, SelectionRequest] = {}
+        self.selection_failure = ""
+        self.is_away = False
+        """Whether it makes no choices."""
 
     async def start(self, request: RunRequest) -> RunReport:
         self.requests.setdefault(request.dispatch_id, request)
@@ -201,6 +208,31 @@ class FakeEvaluation:
 
     async def cancel(self, dispatch_id: str) -> None:
         self.cancelled.add(dispatch_id)
+
+    async def select(self, request: SelectionRequest) -> SelectionReport:
+        """Choose the first candidate whose run passed; at the second look, as if a worker had to do it."""
+        if self.is_away:
+            raise errors.PeerUnavailable("evaluation", "it is away")
+        is_new = request.selection_id not in self.selections
+        self.selections[request.selection_id] = request
+        if is_new:
+            return SelectionReport(state="Pending")
+        if self.selection_failure:
+            return SelectionReport(state="Failed", message=self.selection_failure)
+        passed = [name for name, run in request.candidates.items() if self.verdict(self.requests[run]) == "Passed"]
+        order = passed + [name for name in (*request.candidates, *request.excluded) if name not in passed]
+        candidates = [
+            {
+                "name": name,
+                "place": place if name in passed else None,
+                "message": request.excluded.get(name, "so it came."),
+            }
+            | ({"revision": self.requests[request.candidates[name]].subjects.subject.name} if name in passed else {})
+            for place, name in enumerate(order, start=1)
+        ]
+        chosen = passed[0] if passed else None
+        results = {"chosen": chosen, "message": f"{chosen or 'Nobody'} it is.", "candidates": candidates}
+        return SelectionReport(state="Completed", results=results)
 
 
 class FakeRetrieval:
@@ -317,6 +349,7 @@ class World:
             "EvalRun": EvalRuns(outside=outside),
             "RagIndex": RagIndexes(outside=outside, endpoint="retrieval:50051"),
             "FinetuneJob": FinetuneJobs(outside=outside),
+            "ModelSelection": ModelSelections(outside=outside),
         }
 
     async def round(self) -> int:

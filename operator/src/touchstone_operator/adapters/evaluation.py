@@ -15,7 +15,7 @@ from touchstone_operator.api.evalrun import EvalRunSpec
 from touchstone_operator.api.evaluations import Criterion, Dataset, Suite
 from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.ports import Measured, RunReport, RunRequest
+from touchstone_operator.ports import Measured, RunReport, RunRequest, SelectionReport, SelectionRequest
 
 PEER = "evaluation"
 
@@ -30,6 +30,10 @@ _FORMATS = {
 _GOALS = {None: pb.GOAL_UNSPECIFIED, "Maximize": pb.GOAL_MAXIMIZE, "Minimize": pb.GOAL_MINIMIZE}
 _OPERATORS = {"GreaterOrEqual": pb.OPERATOR_GREATER_OR_EQUAL, "LessOrEqual": pb.OPERATOR_LESS_OR_EQUAL}
 _POLICIES = {"Count": pb.ITEM_ERROR_POLICY_COUNT, "Exclude": pb.ITEM_ERROR_POLICY_EXCLUDE}
+
+
+MESSAGE_LIMIT, CANDIDATE_MESSAGE_LIMIT = 4096, 2048
+"""What the status holds of a sentence."""
 
 
 class EvaluationClient:
@@ -47,6 +51,12 @@ class EvaluationClient:
         """Read a run."""
         call = self._stub.GetRun(pb.GetRunRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
         return report((await ask(PEER, call, missing=lambda: errors.RunNotFound(dispatch_id))).run)
+
+    async def select(self, request: SelectionRequest) -> SelectionReport:
+        """Begin a choice, or look at one that was begun."""
+        message = pb.StartSelectionRequest(selection_id=request.selection_id, spec=selection_spec(request))
+        call = self._stub.StartSelection(message, timeout=TIMEOUT_SECONDS)
+        return selection_report((await ask(PEER, call)).selection)
 
     async def cancel(self, dispatch_id: str) -> None:
         """Cancel a run; an unknown one is fine."""
@@ -180,10 +190,56 @@ def execution(spec: EvalRunSpec) -> pb.Execution:
     return message
 
 
+def selection_spec(request: SelectionRequest) -> pb.SelectionSpec:
+    """Write whom to choose among, by what."""
+    message = pb.SelectionSpec(
+        candidates=[pb.Candidate(name=name, dispatch_id=run) for name, run in request.candidates.items()],
+        excluded=[pb.ExcludedCandidate(name=name, message=why) for name, why in request.excluded.items()],
+    )
+    for objective in request.objectives:
+        written = message.objectives.add(metric=objective.metric, confidence=float(objective.confidence))
+        if objective.max_regression is not None:
+            written.max_regression = float(objective.max_regression)
+    return message
+
+
+def selection_report(found: pb.Selection) -> SelectionReport:
+    """Read a choice as fields of a ModelSelection's status."""
+    results: JsonObject = {
+        "chosen": found.chosen or None,
+        "message": found.message[:MESSAGE_LIMIT],
+        "candidates": [_assessment(one) for one in found.assessments],
+        "artifacts": [{"name": a.name, "uri": a.uri, "digest": a.digest or None} for a in found.artifacts],
+    }
+    state = numbers.camel(pb.SelectionState, found.state, "SELECTION_STATE_")
+    return SelectionReport(state=state, message=found.message, results=results)
+
+
+def _assessment(one: pb.Assessment) -> JsonObject:
+    return {
+        "name": one.name,
+        "revision": one.subject.revision or None,
+        "place": one.place or None,
+        "dominatedBy": one.dominated_by or None,
+        "message": one.message[:CANDIDATE_MESSAGE_LIMIT],
+        "readings": [
+            {
+                "metric": reading.metric,
+                **{
+                    name: numbers.decimal(getattr(reading, field))
+                    for name, field in (("value", "value"), ("ciLow", "ci_low"), ("ciHigh", "ci_high"))
+                    if reading.HasField(field)
+                },
+            }
+            for reading in one.readings
+        ],
+    }
+
+
 def report(run: pb.Run) -> RunReport:
     """Read a run as the fields of an EvalRun's status."""
     results: JsonObject = {
-        "message": run.message[:4096],
+        "message": run.message[:MESSAGE_LIMIT],
         "suiteDigest": run.suite_digest,
         "criteria": [criterion_status(result) for result in run.criteria],
         "artifacts": [{"name": a.name, "uri": a.uri, "digest": a.digest} for a in run.artifacts],

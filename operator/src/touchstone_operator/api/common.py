@@ -1,4 +1,4 @@
-"""What the four kinds share: names, bounded strings, references, conditions, object metadata.
+"""What the kinds share: names, bounded strings, references, conditions, object metadata.
 
 Types here are the single source of the CRDs: `touchstone_operator.crds` turns them into structural schemas. Every
 string and list is bounded, because the API server prices CEL rules by their worst case.

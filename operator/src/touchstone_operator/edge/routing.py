@@ -10,6 +10,7 @@ OWN_KINDS: tuple[Kind, ...] = (
     objects.RAG_INDEX,
     objects.EVAL_RUN,
     objects.FINETUNE_JOB,
+    objects.MODEL_SELECTION,
 )
 WATCHED_CHILDREN: tuple[Kind, ...] = (objects.DEPLOYMENT, objects.CONFIG_MAP)
 

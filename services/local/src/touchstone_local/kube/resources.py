@@ -49,4 +49,5 @@ MODEL_DEPLOYMENTS = Resource("touchstone.dev", "v1alpha1", "modeldeployments", "
 RAG_INDEXES = Resource("touchstone.dev", "v1alpha1", "ragindexes", "RagIndex")
 EVAL_RUNS = Resource("touchstone.dev", "v1alpha1", "evalruns", "EvalRun")
 FINETUNE_JOBS = Resource("touchstone.dev", "v1alpha1", "finetunejobs", "FinetuneJob")
-TOUCHSTONE_KINDS = (MODEL_DEPLOYMENTS, RAG_INDEXES, EVAL_RUNS, FINETUNE_JOBS)
+MODEL_SELECTIONS = Resource("touchstone.dev", "v1alpha1", "modelselections", "ModelSelection")
+TOUCHSTONE_KINDS = (MODEL_DEPLOYMENTS, RAG_INDEXES, EVAL_RUNS, FINETUNE_JOBS, MODEL_SELECTIONS)
