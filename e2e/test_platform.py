@@ -121,6 +121,33 @@ async def test_the_loop_ends_as_on_one_machine(seen: dict[str, Seen]) -> None:
     assert seen["e"].is_reused
 
 
+async def test_a_model_is_chosen_among_those_that_meet_the_requirements(
+    kubernetes: Any, example: Path, seen: dict[str, Seen]
+) -> None:
+    gated = yaml.safe_load((example / "c-grounded.yaml").read_text())
+    template = gated["spec"]["rollout"]["gates"][0]["evalRunTemplate"]
+    template["spec"]["criteria"] = [each for each in template["spec"]["criteria"] if "relative" not in each]
+    candidates = [
+        {"name": name, "modelDeploymentRef": {"name": "support-assistant"}, "attributes": {"residency": residency}}
+        for name, residency in (("ours", "here"), ("theirs", "elsewhere"))
+    ]
+    spec = {
+        "candidates": candidates,
+        "requirements": [{"attribute": "residency", "oneOf": ["here"]}],
+        "evalRunTemplate": template,
+        "objectives": [{"metric": "golden/contains", "maxRegression": "0.05"}, {"metric": "golden/output_tokens_mean"}],
+    }
+    kind = {"apiVersion": "touchstone.dev/v1alpha1", "kind": "ModelSelection"}
+    kubernetes.apply({**kind, "metadata": {"name": "assistant", "namespace": "default"}, "spec": spec})
+    selection = ("modelselection", "assistant")
+    kubernetes.until(lambda: kubernetes.condition(*selection, "Succeeded").get("status") == "True", "a choice", 300)
+    status = kubernetes.get(*selection, "-n", "default")["status"]
+    assert (status["chosen"], status["chosenRevision"]) == ("ours", seen["e"].serving)
+    (theirs,) = [each for each in status["candidates"] if each["name"] == "theirs"]
+    assert theirs["message"] == "residency is elsewhere, and here is required."
+    assert {artifact["name"] for artifact in status["artifacts"]} == {"report", "selection"}
+
+
 async def test_an_answer_comes_with_citations(seen: dict[str, Seen], router: Any) -> None:
     parts = await ask(router, "In the Rankine cycle, what does water turn into when heated?")
     assert parts[-1].usage.output_tokens > 0

@@ -15,6 +15,7 @@ NEVER_SEEN = {
     ("create", "networkpolicies"),
     ("update", "modeldeployments/finalizers"),  # asked by a plug-in that not every cluster has
     ("update", "ragindexes/finalizers"),
+    ("update", "modelselections/finalizers"),
 }
 """Rights that are looked at but make no request of their own."""
 

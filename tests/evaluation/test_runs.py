@@ -113,7 +113,7 @@ async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(
     assert [result.verdict for result in ended.criteria] == [pb.VERDICT_PASSED, pb.VERDICT_PASSED, pb.VERDICT_FAILED]
     assert ended.verdict == pb.VERDICT_FAILED
     values = {metric.metric: metric.value for metric in ended.metrics}
-    assert (values["golden/mean_input_tokens"], values["golden/mean_output_tokens"]) == (5, 2)
+    assert (values["golden/input_tokens_mean"], values["golden/output_tokens_mean"]) == (5, 2)
     assert values["golden/latency_p95_millis"] >= values["golden/ttft_p95_millis"] > 0
 
     again = await bench.run("price-again", spec)
@@ -121,7 +121,7 @@ async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(
     assert values["golden/answer_price"] == pytest.approx(40e-6), (
         "an answer that was known costs as much when it is served"
     )
-    assert "golden/latency_p95_millis" not in values, "how long answers took another time is not this run's to say"
+    assert values["golden/latency_p95_millis"] > 0, "and took as long as it took"
 
 
 async def test_prices_that_cannot_be_compared_are_refused(bench: Any) -> None:

@@ -54,9 +54,10 @@ async def rank(
 
 def table(response: pb.RankRevisionsResponse, metric: str) -> Table:
     """Show a ranking: a row a revision."""
-    shown = Table(title=f"{metric}: {response.matches} matches about {response.items} items", title_justify="left")
+    title = f"{metric}: {response.matches} matches about {response.items} items"
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("revision", "rating", "interval", "Elo", "by order alone", "points", "matches"):
-        shown.add_column(name, justify="left" if name == "revision" else "right")
+        shown.add_column(name, justify="left" if name == "revision" else "right", no_wrap=True)
     group = 0
     for standing in response.standings:
         if standing.group != group:

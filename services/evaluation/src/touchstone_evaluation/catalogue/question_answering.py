@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from touchstone_evaluation.core import normalising
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Percentile, Prompt
+from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Prompt
 
 _METRICS = (
     Metric(
@@ -38,21 +38,6 @@ _METRICS = (
         lowest=0,
         highest=1,
         has_worst=True,
-    ),
-    Metric(
-        name="ttft_p95_millis",
-        goal=Goal.MINIMIZE,
-        aggregate=Percentile(of="ttft_millis", percent=95),
-        description="95th percentile of the time to the first text, in milliseconds, as the evaluation worker saw it "
-        "at the run's parallelism. Failed items have none.",
-        lowest=0,
-    ),
-    Metric(
-        name="output_tokens_mean",
-        goal=Goal.MINIMIZE,
-        aggregate=Mean(of="output_tokens"),
-        description="Mean number of generated tokens of an answer: what an answer costs. Failed items have none.",
-        lowest=0,
     ),
 )
 
@@ -94,8 +79,6 @@ class QuestionAnswering:
             "contains": normalising.best(normalising.contains, outcome.text, golds),
             "exact_match": normalising.best(normalising.exact_match, outcome.text, golds),
             "token_f1": normalising.best(normalising.token_f1, outcome.text, golds),
-            "ttft_millis": outcome.ttft_millis,
-            "output_tokens": float(outcome.output_tokens),
         }
 
 

@@ -1,13 +1,12 @@
 """What an answer costs and how long it takes: measured of every model in every suite, whatever the task. Pure.
 
-Tokens and price are of the answer, wherever it came from: an answer of an earlier run would cost as much again. Times
-are of answers that were asked for in this run only, at its parallelism: what a model bears is told by the task `load`.
-The definitions of time to first token and of time per output token are those of NVIDIA's AIPerf: empty first pieces do
-not count, and (latency - ttft) / (tokens - 1).
+An answer that an earlier run asked for has the cost and the times of then: it is the same revision and the same
+question. Times depend on how many were asked at once; what a model bears is told by the task `load`. The definitions of
+time to first token and of time per output token are those of NVIDIA's AIPerf: empty first pieces do not count, and
+(latency - ttft) / (tokens - 1).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from touchstone_evaluation.core.spec import Goal, Parameters, Price, Subject, SubjectKind
 from touchstone_evaluation.core.task import Mean, Metric, Outcome, Percentile, Task
@@ -16,13 +15,6 @@ MILLION = 1_000_000
 SECONDS_PER_HOUR = 3600
 OWN = "@"
 """Begins the names of the values here: a task's own values cannot be taken for them."""
-
-
-class Answer(NamedTuple):
-    """One answer of the model that is measured."""
-
-    outcome: Outcome
-    is_reused: bool
 
 
 def metrics(task: Task, parameters: Parameters, subject: Subject) -> dict[str, Metric]:
@@ -52,7 +44,7 @@ def apart(found: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float
     return own, {name.removeprefix(OWN): value for name, value in found.items() if name.startswith(OWN)}
 
 
-def values(answers: Sequence[Answer], price: Price | None, *, at_once: int) -> Mapping[str, float]:
+def values(answers: Sequence[Outcome], price: Price | None, *, at_once: int) -> Mapping[str, float]:
     """Give the values of one asking: means over its answers.
 
     Args:
@@ -62,30 +54,23 @@ def values(answers: Sequence[Answer], price: Price | None, *, at_once: int) -> M
     """
     if not answers:
         return {}
-    found = [outcome for outcome, _ in answers]
-    fresh = [outcome for outcome, is_reused in answers if not is_reused]
     named = {
-        "input_tokens": [float(outcome.input_tokens) for outcome in found],
-        "output_tokens": [float(outcome.output_tokens) for outcome in found],
-        "ttft_millis": [outcome.ttft_millis for outcome in fresh],
-        "tpot_millis": [outcome.tpot_millis for outcome in fresh if outcome.tpot_millis is not None],
-        "latency_millis": [outcome.latency_millis for outcome in fresh],
-        "price": _prices(found, fresh, price, at_once),
+        "input_tokens": [float(outcome.input_tokens) for outcome in answers],
+        "output_tokens": [float(outcome.output_tokens) for outcome in answers],
+        "ttft_millis": [outcome.ttft_millis for outcome in answers],
+        "tpot_millis": [outcome.tpot_millis for outcome in answers if outcome.tpot_millis is not None],
+        "latency_millis": [outcome.latency_millis for outcome in answers],
+        "price": [_price_of(outcome, price, at_once) for outcome in answers] if price else [],
     }
     return {OWN + name: sum(numbers) / len(numbers) for name, numbers in named.items() if numbers}
 
 
-def _prices(found: Sequence[Outcome], fresh: Sequence[Outcome], price: Price | None, at_once: int) -> Sequence[float]:
-    """Price answers by their tokens, or by their share of the time of what serves them."""
-    if price is None:
-        return ()
+def _price_of(outcome: Outcome, price: Price, at_once: int) -> float:
+    """Price an answer by its tokens, or by its share of the time of what serves it."""
     if price.per_hour is not None:
-        per_milli = price.per_hour / SECONDS_PER_HOUR / 1000 / at_once
-        return [per_milli * outcome.latency_millis for outcome in fresh]
-    return [
-        (price.input_per_million * outcome.input_tokens + price.output_per_million * outcome.output_tokens) / MILLION
-        for outcome in found
-    ]
+        return price.per_hour * outcome.latency_millis / 1000 / SECONDS_PER_HOUR / at_once
+    by_tokens = price.input_per_million * outcome.input_tokens + price.output_per_million * outcome.output_tokens
+    return by_tokens / MILLION
 
 
 def _price(price: Price) -> Metric:
@@ -101,7 +86,7 @@ def _price(price: Price) -> Metric:
 
 def _mean_tokens(of: str, text: str) -> Metric:
     return Metric(
-        name=f"mean_{of}",
+        name=f"{of}_mean",
         goal=Goal.MINIMIZE,
         aggregate=Mean(of=f"{OWN}{of}"),
         description=f"Mean number of tokens of {text}; 0 or more. Not comparable between tokenizers.",
@@ -114,7 +99,7 @@ def _percentile(value: str, percent: int, text: str) -> Metric:
         name=f"{value}_p{percent}_millis",
         goal=Goal.MINIMIZE,
         aggregate=Percentile(of=f"{OWN}{value}_millis", percent=percent),
-        description=f"{percent}th percentile of the {text}, in milliseconds, of answers asked for in this run.",
+        description=f"{percent}th percentile of the {text}, in milliseconds.",
         lowest=0,
     )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 from scipy.sparse import coo_array, csgraph
 
 from touchstone_evaluation.core.results import Interval
@@ -304,7 +304,7 @@ def _effects(fit: Fit, players: int, confidence: float) -> tuple[Effect, ...]:
 
 
 def _around(value: float, error: float, clusters: int, confidence: float) -> Interval:
-    reach = error * float(stats.t.ppf((1 + confidence) / 2, max(1, clusters - 1)))
+    reach = error * float(special.stdtrit(max(1, clusters - 1), (1 + confidence) / 2))
     return Interval(value - reach, value + reach)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 
 from touchstone_evaluation.core import costs, digests
 from touchstone_evaluation.core import task as tasks_of
-from touchstone_evaluation.core.costs import Answer
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
@@ -39,7 +38,7 @@ class Talk:
     answer: str = ""
     at_once: int = 1
     """How many askings share what serves the side."""
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[Outcome] = field(default_factory=list)
     """What the side itself said."""
 
     def begin(self, task: Task) -> Steps:
@@ -118,7 +117,7 @@ class Talk:
             self.is_reused = self.is_reused and is_reused
             self.latency_millis += outcome.latency_millis
             if isinstance(ask, Prompt):
-                self.answers.append(Answer(outcome, is_reused))
+                self.answers.append(outcome)
             found = ", ".join(p.document_id for p in outcome.passages) if isinstance(ask, Query) else ""
             self.answer = self.answer or outcome.text or found
         if is_reused:
