@@ -222,18 +222,17 @@ def _assessment(one: pb.Assessment) -> JsonObject:
         "place": one.place or None,
         "dominatedBy": one.dominated_by or None,
         "message": one.message[:CANDIDATE_MESSAGE_LIMIT],
-        "readings": [
-            {
-                "metric": reading.metric,
-                **{
-                    name: numbers.decimal(getattr(reading, field))
-                    for name, field in (("value", "value"), ("ciLow", "ci_low"), ("ciHigh", "ci_high"))
-                    if reading.HasField(field)
-                },
-            }
-            for reading in one.readings
-        ],
+        "readings": [_reading(reading) for reading in one.readings],
     }
+
+
+def _reading(reading: pb.Reading) -> JsonObject:
+    found: JsonObject = {"metric": reading.metric}
+    if reading.HasField("value"):
+        found["value"] = numbers.decimal(reading.value)
+    if reading.HasField("ci_low"):
+        found |= {"ciLow": numbers.decimal(reading.ci_low), "ciHigh": numbers.decimal(reading.ci_high)}
+    return found
 
 
 def report(run: pb.Run) -> RunReport:
