@@ -124,6 +124,28 @@ async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(
     assert values["golden/latency_p95_millis"] > 0, "and took as long as it took"
 
 
+async def test_a_value_is_told_with_what_it_means_for_the_business(bench: Any) -> None:
+    spec = bench.spec("good", "weak")
+    spec.execution.log_samples = True
+    business = spec.criteria[0].business_metric
+    business.name, business.unit = "tickets that nobody has to look at", "%"
+    for metric, value in ((0.1, 5), (0.3, 15), (1.0, 64)):
+        business.curve.add(metric=metric, value=value)
+    ended = await bench.run("business", spec)
+    found = ended.criteria[0].business
+    assert (found.value, found.unit, found.is_beyond) == (64, "%", False)
+    assert found.ci_low < 64 <= found.ci_high
+    assert not ended.criteria[1].HasField("business")
+    assert "64 %" in Path(ended.artifacts[0].uri.removeprefix("file://")).read_text()
+
+    business.curve.add(metric=2, value=1)
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bench.start_run("crooked", spec)
+    error = channels.translate(caught.value, "evaluation")
+    assert isinstance(error, errors.Invalid)
+    assert [v.field for v in error.violations] == ["spec.criteria[0].business_metric.curve"]
+
+
 async def test_prices_that_cannot_be_compared_are_refused(bench: Any) -> None:
     spec = bench.spec("good", "weak")
     spec.subject.price.currency, spec.baseline.price.currency = "USD", "EUR"

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from touchstone_evaluation.api import specs
 from touchstone_evaluation.core.spec import (
     Absolute,
+    BusinessMetric,
     Criterion,
     Dataset,
     Execution,
@@ -66,6 +67,10 @@ criteria = st.builds(
     ),
     min_samples=st.integers(1, 99),
     required=st.booleans(),
+    business_metric=st.none()
+    | st.builds(
+        BusinessMetric, name=words, unit=words, curve=st.lists(st.tuples(numbers, numbers), max_size=3).map(tuple)
+    ),
 )
 executions = st.builds(
     Execution,

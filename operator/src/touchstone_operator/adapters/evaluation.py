@@ -159,6 +159,11 @@ def criterion(spec: Criterion) -> pb.Criterion:
         min_samples=spec.min_samples,
         required=spec.required,
     )
+    if spec.business_metric:
+        business = spec.business_metric
+        message.business_metric.name, message.business_metric.unit = business.name, business.unit
+        for point in business.curve:
+            message.business_metric.curve.add(metric=float(point.metric), value=float(point.value))
     if spec.absolute:
         message.absolute.operator = _OPERATORS[spec.absolute.operator]
         message.absolute.value = float(spec.absolute.value)
@@ -293,4 +298,18 @@ def criterion_status(result: pb.CriterionResult) -> JsonObject:
     status |= {name: numbers.decimal(value) for field, (name, value) in measured.items() if field in present}
     if result.HasField("advised_samples"):
         status["advisedSamples"] = result.advised_samples
+    if result.HasField("business"):
+        status["business"] = business_status(result.business)
     return status | ({"message": result.message[:1024]} if result.message else {})
+
+
+def business_status(found: pb.BusinessValue) -> JsonObject:
+    """Read what a value means for the business."""
+    status: JsonObject = {"name": found.name, "value": numbers.decimal(found.value), "isBeyond": found.is_beyond}
+    if found.unit:
+        status["unit"] = found.unit
+    if found.HasField("baseline"):
+        status["baseline"] = numbers.decimal(found.baseline)
+    if found.HasField("ci_low"):
+        status |= {"ciLow": numbers.decimal(found.ci_low), "ciHigh": numbers.decimal(found.ci_high)}
+    return status

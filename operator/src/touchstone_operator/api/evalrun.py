@@ -101,6 +101,25 @@ class EvalRunSpec(Evaluation):
     )
 
 
+class BusinessStatus(ApiModel):
+    """What a measured value means for the business."""
+
+    name: Annotated[str, text(127)]
+    """name says what it is."""
+    unit: Annotated[str, text(16)] | None = None
+    """unit of its values."""
+    value: Decimal
+    """value is what the subject's value means."""
+    baseline: Decimal | None = None
+    """baseline is what the baseline's value means. Unset: none was measured."""
+    ci_low: Decimal | None = None
+    """ciLow is what one end of the value's interval means, the smaller of both."""
+    ci_high: Decimal | None = None
+    """ciHigh is what the other end means."""
+    is_beyond: bool = False
+    """isBeyond says that a value lies beyond the curve: what is told is the curve's end."""
+
+
 class CriterionStatus(ApiModel):
     """What a criterion came to."""
 
@@ -126,6 +145,8 @@ class CriterionStatus(ApiModel):
     """samples is how many items it rests on."""
     advised_samples: Annotated[int, Field(ge=0)] | None = None
     """advisedSamples is about how many items would tell what these did not. Unset: they did, or no number would."""
+    business: BusinessStatus | None = None
+    """business is what the value means for the business. Unset: nobody said, or there is no value."""
     message: Annotated[str, text(1024)] | None = None
     """message says why."""
 

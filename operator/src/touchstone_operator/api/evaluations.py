@@ -209,6 +209,26 @@ class RelativeCriterion(ApiModel):
     )
 
 
+class CurvePoint(ApiModel):
+    """What one value of a metric means."""
+
+    metric: Decimal
+    """metric is the metric's value."""
+    value: Decimal
+    """value is what it means, in the business metric's unit."""
+
+
+class BusinessMetric(ApiModel):
+    """What the values of a metric mean for the business, as the team has found."""
+
+    name: Annotated[str, text(127, min_length=1)]
+    """name says what it is, as "tickets that nobody has to look at"."""
+    unit: Annotated[str, text(16)] = ""
+    """unit is the unit of its values, as "%"."""
+    curve: Annotated[tuple[CurvePoint, ...], Field(min_length=2, max_length=16)]
+    """curve rises or falls throughout; between its points values are interpolated linearly."""
+
+
 class Criterion(ApiModel):
     """One thing that must hold."""
 
@@ -226,6 +246,8 @@ class Criterion(ApiModel):
     """minSamples is the fewest items for a verdict; fewer make it Inconclusive."""
     required: bool = True
     """required says that the verdict of the run depends on it."""
+    business_metric: BusinessMetric | None = None
+    """businessMetric is what the metric's values mean for the business. Unset: nothing is said of it."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(

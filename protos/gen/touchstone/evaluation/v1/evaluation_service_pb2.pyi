@@ -589,6 +589,7 @@ class Criterion(google.protobuf.message.Message):
     RELATIVE_FIELD_NUMBER: builtins.int
     MIN_SAMPLES_FIELD_NUMBER: builtins.int
     REQUIRED_FIELD_NUMBER: builtins.int
+    BUSINESS_METRIC_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the run."""
     metric: builtins.str
@@ -607,6 +608,10 @@ class Criterion(google.protobuf.message.Message):
     def relative(self) -> global___RelativeCriterion:
         """relative compares the subject with the baseline."""
 
+    @property
+    def business_metric(self) -> global___BusinessMetric:
+        """business_metric is what the metric's values mean for the business. Unset: nothing is said of it."""
+
     def __init__(
         self,
         *,
@@ -617,11 +622,62 @@ class Criterion(google.protobuf.message.Message):
         relative: global___RelativeCriterion | None = ...,
         min_samples: builtins.int = ...,
         required: builtins.bool = ...,
+        business_metric: global___BusinessMetric | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["absolute", b"absolute", "relative", b"relative"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["absolute", b"absolute", "goal", b"goal", "metric", b"metric", "min_samples", b"min_samples", "name", b"name", "relative", b"relative", "required", b"required"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["absolute", b"absolute", "business_metric", b"business_metric", "relative", b"relative"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["absolute", b"absolute", "business_metric", b"business_metric", "goal", b"goal", "metric", b"metric", "min_samples", b"min_samples", "name", b"name", "relative", b"relative", "required", b"required"]) -> None: ...
 
 global___Criterion = Criterion
+
+@typing.final
+class BusinessMetric(google.protobuf.message.Message):
+    """BusinessMetric is what the values of a metric mean for the business."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    CURVE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name says what it is, as `tickets that nobody has to look at`. Required."""
+    unit: builtins.str
+    """unit is the unit of its values, as `%`."""
+    @property
+    def curve(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CurvePoint]:
+        """curve has two or more points, rising or falling throughout; between them values are interpolated linearly."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        unit: builtins.str = ...,
+        curve: collections.abc.Iterable[global___CurvePoint] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["curve", b"curve", "name", b"name", "unit", b"unit"]) -> None: ...
+
+global___BusinessMetric = BusinessMetric
+
+@typing.final
+class CurvePoint(google.protobuf.message.Message):
+    """CurvePoint is what one value of a metric means."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METRIC_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    metric: builtins.float
+    """metric is the metric's value."""
+    value: builtins.float
+    """value is what it means, in the business metric's unit."""
+    def __init__(
+        self,
+        *,
+        metric: builtins.float = ...,
+        value: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["metric", b"metric", "value", b"value"]) -> None: ...
+
+global___CurvePoint = CurvePoint
 
 @typing.final
 class AbsoluteCriterion(google.protobuf.message.Message):
@@ -856,6 +912,7 @@ class CriterionResult(google.protobuf.message.Message):
     MESSAGE_FIELD_NUMBER: builtins.int
     REQUIRED_FIELD_NUMBER: builtins.int
     ADVISED_SAMPLES_FIELD_NUMBER: builtins.int
+    BUSINESS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is the criterion's name."""
     metric: builtins.str
@@ -884,6 +941,10 @@ class CriterionResult(google.protobuf.message.Message):
     """required says that the run's verdict depends on it."""
     advised_samples: builtins.int
     """advised_samples is about how many items would tell what these did not. Unset: they did, or no number would."""
+    @property
+    def business(self) -> global___BusinessValue:
+        """business is what the value means for the business. Unset: nobody said, or there is no value."""
+
     def __init__(
         self,
         *,
@@ -901,9 +962,10 @@ class CriterionResult(google.protobuf.message.Message):
         message: builtins.str = ...,
         required: builtins.bool = ...,
         advised_samples: builtins.int | None = ...,
+        business: global___BusinessValue | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "delta", b"delta", "p_value", b"p_value", "value", b"value"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "confidence", b"confidence", "delta", b"delta", "message", b"message", "metric", b"metric", "name", b"name", "p_value", b"p_value", "required", b"required", "samples", b"samples", "value", b"value", "verdict", b"verdict"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "business", b"business", "ci_high", b"ci_high", "ci_low", b"ci_low", "delta", b"delta", "p_value", b"p_value", "value", b"value"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_advised_samples", b"_advised_samples", "_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "_delta", b"_delta", "_p_value", b"_p_value", "_value", b"_value", "advised_samples", b"advised_samples", "baseline", b"baseline", "business", b"business", "ci_high", b"ci_high", "ci_low", b"ci_low", "confidence", b"confidence", "delta", b"delta", "message", b"message", "metric", b"metric", "name", b"name", "p_value", b"p_value", "required", b"required", "samples", b"samples", "value", b"value", "verdict", b"verdict"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_advised_samples", b"_advised_samples"]) -> typing.Literal["advised_samples"] | None: ...
     @typing.overload
@@ -920,6 +982,55 @@ class CriterionResult(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_value", b"_value"]) -> typing.Literal["value"] | None: ...
 
 global___CriterionResult = CriterionResult
+
+@typing.final
+class BusinessValue(google.protobuf.message.Message):
+    """BusinessValue is what a measured value means for the business."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    UNIT_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    BASELINE_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    IS_BEYOND_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name says what it is."""
+    unit: builtins.str
+    """unit is the unit of its values."""
+    value: builtins.float
+    """value is what the subject's value means."""
+    baseline: builtins.float
+    """baseline is what the baseline's value means. Unset: none was measured."""
+    ci_low: builtins.float
+    """ci_low is what the worse end of the value's own interval means, or the better one: the smaller. Unset: no interval."""
+    ci_high: builtins.float
+    """ci_high is what the other end means."""
+    is_beyond: builtins.bool
+    """is_beyond says that a value lies beyond the curve: what is told is the curve's end."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        unit: builtins.str = ...,
+        value: builtins.float = ...,
+        baseline: builtins.float | None = ...,
+        ci_low: builtins.float | None = ...,
+        ci_high: builtins.float | None = ...,
+        is_beyond: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_baseline", b"_baseline", "_ci_high", b"_ci_high", "_ci_low", b"_ci_low", "baseline", b"baseline", "ci_high", b"ci_high", "ci_low", b"ci_low", "is_beyond", b"is_beyond", "name", b"name", "unit", b"unit", "value", b"value"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_baseline", b"_baseline"]) -> typing.Literal["baseline"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_high", b"_ci_high"]) -> typing.Literal["ci_high"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_ci_low", b"_ci_low"]) -> typing.Literal["ci_low"] | None: ...
+
+global___BusinessValue = BusinessValue
 
 @typing.final
 class MetricValue(google.protobuf.message.Message):

@@ -7,7 +7,7 @@ from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 
 from touchstone_evaluation.api import specs
 from touchstone_evaluation.core.matches import Standing
-from touchstone_evaluation.core.results import CriterionResult, Interval, MetricValue, Slice
+from touchstone_evaluation.core.results import BusinessValue, CriterionResult, Interval, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.spec import Verdict
 from touchstone_evaluation.service.evaluations import Leaderboard
@@ -93,11 +93,25 @@ def _result(result: CriterionResult) -> pb.CriterionResult:
         delta=evidence.delta,
         p_value=evidence.p_value,
         advised_samples=result.advised_samples,
+        business=_business(result.business) if result.business else None,
     )
     interval: Interval | None = evidence.delta_interval or evidence.value_interval
     if interval is not None:
         message.ci_low, message.ci_high = interval
     return message
+
+
+def _business(found: BusinessValue) -> pb.BusinessValue:
+    low, high = found.interval or (None, None)
+    return pb.BusinessValue(
+        name=found.name,
+        unit=found.unit,
+        value=found.value,
+        baseline=found.baseline,
+        ci_low=low,
+        ci_high=high,
+        is_beyond=found.is_beyond,
+    )
 
 
 def _slice(found: Slice) -> pb.Slice:

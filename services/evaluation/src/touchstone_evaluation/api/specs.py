@@ -15,6 +15,7 @@ from touchstone_evaluation.core.spec import (
     DEFAULT_MAX_OUTPUT_TOKENS,
     DEFAULT_PARALLELISM,
     Absolute,
+    BusinessMetric,
     Calibration,
     Criterion,
     Dataset,
@@ -182,7 +183,13 @@ def _criterion(message: pb.Criterion) -> Criterion:
         relative=relative,
         min_samples=message.min_samples or 1,
         required=message.required,
+        business_metric=_business_metric(message.business_metric) if message.HasField("business_metric") else None,
     )
+
+
+def _business_metric(message: pb.BusinessMetric) -> BusinessMetric:
+    curve = tuple((point.metric, point.value) for point in message.curve)
+    return BusinessMetric(name=message.name, unit=message.unit, curve=curve)
 
 
 def _execution(message: pb.Execution) -> Execution:
@@ -295,4 +302,10 @@ def _criterion_message(criterion: Criterion) -> pb.Criterion:
         else None,
         min_samples=criterion.min_samples,
         required=criterion.required,
+        business_metric=_business_message(criterion.business_metric) if criterion.business_metric else None,
     )
+
+
+def _business_message(business: BusinessMetric) -> pb.BusinessMetric:
+    curve = [pb.CurvePoint(metric=metric, value=value) for metric, value in business.curve]
+    return pb.BusinessMetric(name=business.name, unit=business.unit, curve=curve)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 
-from touchstone_evaluation.core import costs, criteria, measuring, slicing
+from touchstone_evaluation.core import business, costs, criteria, measuring, slicing
 from touchstone_evaluation.core.criteria import Judgement
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Conclusion, CriterionResult, Evidence, Interval, MetricValue, Slice
@@ -179,6 +179,7 @@ def _told_result(
         confidence=confidence,
         required=criterion.required,
         advised_samples=judgement.advised_samples,
+        business=business.told(criterion.business_metric, _told(found)) if criterion.business_metric else None,
     )
 
 

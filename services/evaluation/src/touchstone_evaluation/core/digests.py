@@ -38,7 +38,11 @@ def suite_digest(spec: RunSpec, tasks: Mapping[str, Task], datasets: Mapping[str
         "max_error_ratio": spec.execution.max_error_ratio,
         "stop_early": spec.execution.stop_early,
     }
-    criteria = [asdict(criterion) for criterion in spec.criteria]
+    # What values mean for the business is no part of what must hold.
+    criteria = [
+        {name: value for name, value in asdict(criterion).items() if name != "business_metric"}
+        for criterion in spec.criteria
+    ]
     document = {"suites": suites, "criteria": criteria, "execution": execution}
     prices = {side: asdict(price) for side in spec.sides if (price := spec.of_side(side).price)}
     return digest_json(document | {"prices": prices} if prices else document)

@@ -36,6 +36,20 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessValue:
+    """What a measured value means for the business."""
+
+    name: str
+    unit: str
+    value: float
+    interval: Interval | None = None
+    """What the ends of the value's interval mean."""
+    baseline: float | None = None
+    is_beyond: bool = False
+    """A value lies beyond the curve: what is told is the curve's end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionResult:
     """What a criterion came to."""
 
@@ -49,6 +63,8 @@ class CriterionResult:
     required: bool
     advised_samples: int | None = None
     """About how many items would tell what these did not; None: they did, or no number would."""
+    business: BusinessValue | None = None
+    """What the value means; None: nobody said, or there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -178,6 +178,18 @@ class Relative:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BusinessMetric:
+    """What a metric's values mean for the business."""
+
+    name: str
+    """As `tickets that nobody has to look at`."""
+    unit: str
+    """As `%`."""
+    curve: tuple[tuple[float, float], ...]
+    """Values of the metric, and what each means; two or more, rising or falling throughout."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:
     """One thing that must hold."""
 
@@ -190,6 +202,7 @@ class Criterion:
     relative: Relative | None = None
     min_samples: int = 1
     required: bool = False
+    business_metric: BusinessMetric | None = None
 
     @property
     def confidence(self) -> float:

@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import jmespath
 import jsonschema
@@ -13,6 +14,7 @@ from touchstone_runtime.errors import Violation
 from touchstone_evaluation.core import costs
 from touchstone_evaluation.core.planning import MAX_PARALLELISM
 from touchstone_evaluation.core.spec import (
+    BusinessMetric,
     Criterion,
     Dataset,
     Execution,
@@ -202,6 +204,8 @@ def _criterion(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[s
     if criterion.min_samples < 0:
         yield Violation(f"{field}.min_samples", "must be 0 or more")
     yield from _metric(f"{field}.metric", criterion, spec, tasks)
+    if criterion.business_metric:
+        yield from _business_metric(f"{field}.business_metric", criterion.business_metric)
     if not criterion.absolute and not criterion.relative:
         yield Violation(field, "asks for nothing: set absolute, relative or both")
     if criterion.absolute and not math.isfinite(criterion.absolute.value):
@@ -217,6 +221,20 @@ def _criterion(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[s
             yield Violation(f"{field}.relative.min_improvement", "must be a finite number")
         if not 0.5 < relative.confidence < 1:
             yield Violation(f"{field}.relative.confidence", "must lie between 0.5 and 1, for example 0.95")
+
+
+def _business_metric(field: str, business: BusinessMetric) -> Iterator[Violation]:
+    if not business.name:
+        yield Violation(f"{field}.name", "is required: say what the values mean")
+    if not all(math.isfinite(number) for point in business.curve for number in point):
+        yield Violation(f"{field}.curve", "must hold finite numbers")
+        return
+    points = sorted(business.curve)
+    steps = list(pairwise(points))
+    if len(points) < 2 or any(one[0] == other[0] for one, other in steps):
+        yield Violation(f"{field}.curve", "must have two points or more, each at a value of its own")
+    elif not (all(a[1] < b[1] for a, b in steps) or all(a[1] > b[1] for a, b in steps)):
+        yield Violation(f"{field}.curve", "must rise throughout, or fall: else an interval has no meaning")
 
 
 def _metric(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
