@@ -32,16 +32,41 @@ def until_listening(port: int, seconds: float = 20) -> None:
     raise TimeoutError(f"nobody listens on port {port}")
 
 
+class Broker:
+    """A Valkey server that keeps nothing over its end."""
+
+    def __init__(self, folder: Path) -> None:
+        self._port = free_port()
+        self._folder = folder
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self._folder)]
+        quiet = subprocess.DEVNULL
+        self._server = subprocess.Popen([str(Path(get_binary_path())), *options], stdout=quiet, stderr=quiet)
+        until_listening(self._port)
+
+    def kill(self) -> None:
+        """End it with all that it holds."""
+        self._server.kill()
+        self._server.wait()
+
+
 @pytest.fixture(scope="session")
 def broker_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a Valkey server."""
-    port = free_port()
-    folder = tmp_path_factory.mktemp("valkey")
-    command = [str(Path(get_binary_path())), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        until_listening(port)
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
+    broker = Broker(tmp_path_factory.mktemp("valkey"))
+    yield broker.url
+    broker.kill()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A Valkey server that a test may kill."""
+    broker = Broker(tmp_path)
+    yield broker
+    broker.kill()
 
 
 @pytest.fixture(scope="session")

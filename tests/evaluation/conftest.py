@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +147,13 @@ class Bench:
 
     def kill_worker(self) -> None:
         """Kill the worker and start another, as a supervisor does."""
-        worker = self.processes["touchstone_evaluation.worker"]
-        worker.kill()
-        worker.wait()
+        self.kill("touchstone_evaluation.worker")
         self.processes["touchstone_evaluation.worker"] = self.start("touchstone_evaluation.worker")
+
+    def kill(self, module: str) -> None:
+        """Kill a process at once."""
+        self.processes[module].kill()
+        self.processes[module].wait()
 
     async def start_run(self, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
         """Start a run."""
@@ -166,6 +170,17 @@ class Bench:
         async for response in self.stub.WatchRun(pb.WatchRunRequest(dispatch_id=dispatch_id), timeout=seconds):
             run = response.run
         return run
+
+    async def finished_after_restart(self, dispatch_id: str, seconds: float = 60) -> pb.Run:
+        """Wait for a run's end at a server that is still starting."""
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    return await self.finished(dispatch_id, seconds)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
+                    await asyncio.sleep(0.2)
 
     async def run(self, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
         """Run to the end."""
@@ -246,7 +261,19 @@ def model(doors: tuple[ScriptedModel, str]) -> ScriptedModel:
 
 @pytest.fixture
 async def bench(tmp_path: Path, broker_url: str, doors: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
-    found = Bench(tmp_path, broker_url, doors[1])
+    async with ready(Bench(tmp_path, broker_url, doors[1])) as found:
+        yield found
+
+
+@pytest.fixture
+async def fragile_bench(tmp_path: Path, own_broker: Any, doors: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
+    """A bench whose broker may be killed, too."""
+    async with ready(Bench(tmp_path, own_broker.url, doors[1])) as found:
+        yield found
+
+
+@asynccontextmanager
+async def ready(found: Bench) -> AsyncIterator[Bench]:
     async with channels.connect(found.address) as channel:
         await asyncio.wait_for(channel.channel_ready(), 30)
         found.stub = pb_grpc.EvaluationServiceStub(channel)

@@ -88,6 +88,28 @@ async def test_a_killed_worker_costs_no_item_and_scores_none_twice(bench: Any, m
     assert len({json.loads(line)["item"] for line in lines}) == len(lines) == bench.items
 
 
+async def test_broker_server_and_worker_killed_at_once_cost_no_item_and_score_none_twice(
+    fragile_bench: Any, own_broker: Any, model: Any
+) -> None:
+    bench = fragile_bench
+    spec = bench.spec("slow", "good")
+    spec.criteria[1].relative.max_regression = 0.1
+    await bench.start_run("all", spec)
+    await bench.until_done("all", 7)
+    for module in bench.processes:
+        bench.kill(module)
+    own_broker.kill()
+    own_broker.start()
+    for module in bench.processes:
+        bench.processes[module] = bench.start(module)
+    ended = await bench.finished_after_restart("all")
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    lines = [json.loads(line) for line in Path(ended.artifacts[1].uri.removeprefix("file://")).read_text().splitlines()]
+    assert len({(line["item"], line["side"]) for line in lines}) == len(lines) == 2 * bench.items
+    under_way = 4
+    assert len(model.asked) - len(set(model.asked)) <= under_way, "no more is asked again than was under way"
+
+
 async def test_a_load_is_measured_with_its_objectives(bench: Any) -> None:
     spec = load(bench.spec("slow"), requests=12, concurrency=4, ttftMillis=50)
     spec.criteria[0].absolute.value = 1
@@ -122,6 +144,31 @@ async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(
         "an answer that was known costs as much when it is served"
     )
     assert values["golden/latency_p95_millis"] > 0, "and took as long as it took"
+
+
+async def test_items_that_stand_in_a_corpus_are_told_apart(bench: Any, tmp_path: Path) -> None:
+    def question(n: int) -> str:
+        return f"{' '.join(f'word-{n}-{place}' for place in range(14))} is {n}"
+
+    lines = [json.dumps({"question": question(n), "answers": [f"answer {n}"]}) for n in range(60)]
+    (tmp_path / "long.jsonl").write_text("\n".join(lines))
+    (tmp_path / "corpus.jsonl").write_text(
+        "\n".join(json.dumps({"text": f"Seen: {question(n)} answer {n}."}) for n in range(0, 60, 2))
+    )
+    spec = bench.spec("weak")
+    spec.criteria[0].absolute.value = 0
+    spec.suites[0].dataset.uri = f"file://{tmp_path}/long.jsonl"
+    spec.suites[0].contamination_corpus.uri = f"file://{tmp_path}/corpus.jsonl"
+    ended = await bench.run("seen", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    found = {(one.metric, one.value): one.samples for one in ended.slices if one.field == "contamination"}
+    assert found["golden/contains", "contaminated"] == found["golden/contains", "clean"] == 30
+    assert "no proof that it did" in Path(ended.artifacts[0].uri.removeprefix("file://")).read_text()
+
+    spec.suites[0].contamination_corpus.records = "[].body"
+    broken = await bench.run("broken", spec)
+    assert broken.verdict == pb.VERDICT_ERROR
+    assert "contamination corpus" in broken.message
 
 
 async def test_a_value_is_told_with_what_it_means_for_the_business(bench: Any) -> None:

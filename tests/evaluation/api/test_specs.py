@@ -42,6 +42,7 @@ suites = st.builds(
     name=words,
     task=words,
     dataset=st.none() | datasets,
+    contamination_corpus=st.none() | datasets,
     sampling=st.builds(
         Sampling,
         max_output_tokens=st.integers(1, 999),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import pytest
 from touchstone_evaluation.catalogue.question_answering import TASK
 from touchstone_evaluation.core import concluding
 from touchstone_evaluation.core.items import Item
@@ -20,6 +21,7 @@ from touchstone_evaluation.core.spec import (
     SubjectKind,
     Suite,
 )
+from touchstone_evaluation.reporting import drawings
 from touchstone_evaluation.reporting.page import HtmlReporter
 
 NAMES = ("steady-right", "steady-wrong", "lost", "gained")
@@ -79,3 +81,19 @@ def test_slices_too_small_to_tell_are_named() -> None:
     text = page({"language": {item.digest: "de" for item in ITEMS.values()}})
     assert "s/contains by language" in text
     assert "too few items to tell" in text
+
+
+def test_all_that_was_measured_is_told_and_tables_are_reached_by_the_keyboard() -> None:
+    text = page()
+    measured = text[text.index("All that was measured") :]
+    assert all(f"s/{name}" in measured for name in ("contains", "exact_match", "token_f1"))
+    assert text.count('class="wide"') == text.count('class="wide" tabindex="0"') > 0
+
+
+def test_a_drawing_of_ten_thousand_items_has_no_more_columns_than_can_be_seen() -> None:
+    values = [-1.0] * 2_000 + [0.0] * 6_000 + [1.0] * 2_000
+    drawing = drawings.differences(values)
+    assert drawing.count("<rect") == drawings.COLUMNS
+    shares = [drawing.count(f'class="{name}"') / drawings.COLUMNS for name in ("Failed", "flat", "Passed")]
+    assert shares == pytest.approx([0.2, 0.6, 0.2], abs=0.01)
+    assert drawings.differences(values[:9]).count("<rect") == 9

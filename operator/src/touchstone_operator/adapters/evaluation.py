@@ -126,6 +126,8 @@ def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
         message.calibration.at_least = float(spec.calibration.at_least)
     if spec.dataset:
         message.dataset.CopyFrom(dataset(spec.dataset))
+    if spec.contamination_corpus:
+        message.contamination_corpus.CopyFrom(dataset(spec.contamination_corpus))
     if spec.sampling:
         message.sampling.max_output_tokens = spec.sampling.max_output_tokens
         message.sampling.temperature = float(spec.sampling.temperature)

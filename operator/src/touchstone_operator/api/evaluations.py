@@ -158,6 +158,9 @@ class Suite(ApiModel):
         Annotated[tuple[Annotated[str, text(63, pattern=r"^[A-Za-z0-9_.-]+$")], ...], Field(max_length=4)] | None
     ) = None
     """sliceBy is the item metadata by which metrics are told apart. Unset: they are not."""
+    contamination_corpus: Dataset | None = None
+    """contaminationCorpus are texts that a model may have been trained on, or records with a `text`: metrics of items
+    that stand in them are told apart from those of the others. Unset: nobody looks."""
     load: LoadShape | None = None
     """load is the load of a `load` suite."""
     parameters: OpenObject | None = None

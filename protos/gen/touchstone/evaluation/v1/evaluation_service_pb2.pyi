@@ -399,6 +399,7 @@ class Suite(google.protobuf.message.Message):
     CALIBRATION_FIELD_NUMBER: builtins.int
     CLUSTER_BY_FIELD_NUMBER: builtins.int
     SLICE_BY_FIELD_NUMBER: builtins.int
+    CONTAMINATION_CORPUS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the run; metrics are named `SUITE/METRIC`."""
     task: builtins.str
@@ -433,6 +434,12 @@ class Suite(google.protobuf.message.Message):
     def slice_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """slice_by is the item metadata by which metrics are told apart, at most 4 fields."""
 
+    @property
+    def contamination_corpus(self) -> global___Dataset:
+        """contamination_corpus are texts that a model may have been trained on, or records with a `text`: metrics of items
+        that stand in them are told apart from those of the others. Unset: nobody looks. Limit, filter and seed do not count.
+        """
+
     def __init__(
         self,
         *,
@@ -446,9 +453,10 @@ class Suite(google.protobuf.message.Message):
         calibration: global___Calibration | None = ...,
         cluster_by: builtins.str = ...,
         slice_by: collections.abc.Iterable[builtins.str] | None = ...,
+        contamination_corpus: global___Dataset | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "cluster_by", b"cluster_by", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "slice_by", b"slice_by", "task", b"task", "weight", b"weight"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "contamination_corpus", b"contamination_corpus", "dataset", b"dataset", "parameters", b"parameters", "sampling", b"sampling", "weight", b"weight"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_weight", b"_weight", "calibration", b"calibration", "cluster_by", b"cluster_by", "contamination_corpus", b"contamination_corpus", "dataset", b"dataset", "judges", b"judges", "name", b"name", "parameters", b"parameters", "sampling", b"sampling", "slice_by", b"slice_by", "task", b"task", "weight", b"weight"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_weight", b"_weight"]) -> typing.Literal["weight"] | None: ...
 
 global___Suite = Suite

@@ -88,11 +88,7 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
         if subject.HasField("price") and subject.price.WhichOneof("how") is None:
             yield f"spec.{name}.price"
     for index, suite in enumerate(message.suites):
-        for number, judge in enumerate(suite.judges):
-            if judge.subject.type not in _KINDS:
-                yield f"spec.suites[{index}].judges[{number}].subject.type"
-        if suite.dataset.format not in _LAYOUTS:
-            yield f"spec.suites[{index}].dataset.format"
+        yield from _unset_of_suite(f"spec.suites[{index}]", suite)
     if message.execution.on_item_error not in _POLICIES:
         yield "spec.execution.on_item_error"
     for index, criterion in enumerate(message.criteria):
@@ -100,6 +96,15 @@ def _unset(message: pb.RunSpec) -> Iterable[str]:
             yield f"spec.criteria[{index}].goal"
         if criterion.HasField("absolute") and criterion.absolute.operator not in _OPERATORS:
             yield f"spec.criteria[{index}].absolute.operator"
+
+
+def _unset_of_suite(field: str, suite: pb.Suite) -> Iterable[str]:
+    for number, judge in enumerate(suite.judges):
+        if judge.subject.type not in _KINDS:
+            yield f"{field}.judges[{number}].subject.type"
+    for name in ("dataset", "contamination_corpus"):
+        if getattr(suite, name).format not in _LAYOUTS:
+            yield f"{field}.{name}.format"
 
 
 def _subject(message: pb.Subject) -> Subject:
@@ -132,6 +137,9 @@ def _suite(message: pb.Suite) -> Suite:
         judges=tuple(Judge(name=judge.name, subject=_subject(judge.subject)) for judge in message.judges),
         cluster_by=message.cluster_by,
         slice_by=tuple(message.slice_by),
+        contamination_corpus=_dataset(message.contamination_corpus)
+        if message.HasField("contamination_corpus")
+        else None,
         calibration=Calibration(
             suite=message.calibration.suite,
             metric=message.calibration.metric,
@@ -267,6 +275,7 @@ def _suite_message(suite: Suite) -> pb.Suite:
         judges=[pb.Judge(name=judge.name, subject=write_subject(judge.subject)) for judge in suite.judges],
         cluster_by=suite.cluster_by,
         slice_by=suite.slice_by,
+        contamination_corpus=_dataset_message(suite.contamination_corpus) if suite.contamination_corpus else None,
         calibration=pb.Calibration(**asdict(suite.calibration)) if suite.calibration else None,
         weight=suite.weight,
     )

@@ -246,7 +246,7 @@ def _slices(
 ) -> tuple[Slice, ...]:
     asked = {criterion.metric for criterion in spec.criteria}
     found: list[Slice] = []
-    for suite in (s for s in spec.suites if s.slice_by and s.name in suites):
+    for suite in (s for s in spec.suites if s.slices and s.name in suites):
         of_suite = metrics[suite.name].values()
         wanted = sorted(
             (metric for metric in of_suite if metric.is_main or f"{suite.name}/{metric.name}" in asked),

@@ -84,12 +84,12 @@ def _items(content: bytes, dataset: Dataset) -> Iterator[Item]:
     if dataset.layout is Layout.SQUAD:
         yield from _squad(document, dataset.records)
         return
-    for number, record in enumerate(_selected(dataset.records, document), start=1):
+    for number, record in enumerate(selected(dataset.records, document), start=1):
         yield _item(record, number)
 
 
 def _squad(document: Any, records: str) -> Iterator[Item]:
-    for number, paragraph in enumerate(_selected(records or SQUAD_RECORDS, document), start=1):
+    for number, paragraph in enumerate(selected(records or SQUAD_RECORDS, document), start=1):
         if not isinstance(paragraph, dict) or not isinstance(paragraph.get("qas"), list):
             raise Unreadable(f"record {number} is no SQuAD paragraph: it has no list `qas`. Check `records`.")
         yield from (_squad_item(question, paragraph, number) for question in paragraph["qas"])
@@ -159,7 +159,8 @@ def _texts(record: Mapping[str, Any], name: str, number: int) -> tuple[str, ...]
     return tuple(value)
 
 
-def _selected(records: str, document: Any) -> Iterable[Any]:
+def selected(records: str, document: Any) -> Iterable[Any]:
+    """Select records of a document. Raises Unreadable."""
     try:
         selected = jmespath.search(records, document) if records else document
     except JMESPathError as error:

@@ -13,6 +13,8 @@ DEFAULT_PARALLELISM = 4
 DEFAULT_MAX_ERROR_RATIO = 0.02
 DEFAULT_DEADLINE_SECONDS = 3600
 DEFAULT_MAX_OUTPUT_TOKENS = 64
+CONTAMINATION = "contamination"
+"""The item metadata that says whether an item stands in the contamination corpus."""
 
 
 class SubjectKind(StrEnum):
@@ -155,9 +157,17 @@ class Suite:
     calibration: Calibration | None = None
     slice_by: tuple[str, ...] = ()
     """The item metadata by which metrics are told apart."""
+    contamination_corpus: Dataset | None = None
+    """Texts that a model may have been trained on: items that stand in them are told apart. None: nobody looks."""
     cluster_by: str = ""
     """The item metadata that tells what items belong together, as their document; empty: each stands alone."""
     weight: float = 1.0
+
+    @property
+    def slices(self) -> tuple[str, ...]:
+        """All item metadata by which metrics are told apart."""
+        has_more = self.contamination_corpus and CONTAMINATION not in self.slice_by
+        return (*self.slice_by, CONTAMINATION) if has_more else self.slice_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,10 @@ def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -
         yield Violation(f"{field}.weight", "must be 0 or more")
     if suite.dataset:
         yield from _dataset(f"{field}.dataset", suite.dataset)
+    if suite.contamination_corpus:
+        yield from _dataset(f"{field}.contamination_corpus", suite.contamination_corpus)
+        if not suite.dataset:
+            yield Violation(f"{field}.contamination_corpus", "needs a dataset: it says which of its items stand in it")
     yield from _sampling(f"{field}.sampling", suite.sampling)
     task = tasks.get(suite.task)
     if task is None:

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
 WIDTH = 720
 LABELS = 210
 ROW = 30
 PAD = 16
+COLUMNS = 344
+"""As many as can be told apart."""
 
 
 class Bar(NamedTuple):
@@ -119,8 +122,11 @@ def _bar(bar: Bar, y: int) -> str:
 
 
 def differences(values: Sequence[float]) -> str:
-    """Draw one column an item, sorted: below the line the subject did worse, above it better."""
-    ordered = sorted(values)
+    """Draw one column an item, sorted: below the line the subject did worse, above it better.
+
+    Of more items than there is room for, neighbours share a column of their mean.
+    """
+    ordered = _thinned(sorted(values), COLUMNS)
     height, middle = 150, 75
     largest = max((abs(value) for value in ordered), default=0.0) or 1.0
     step = (WIDTH - 2 * PAD) / max(1, len(ordered))
@@ -132,6 +138,14 @@ def differences(values: Sequence[float]) -> str:
     )
     line = f'<line x1="{PAD}" x2="{WIDTH - PAD}" y1="{middle}" y2="{middle}" class="axis"/>'
     return _svg(height, "Difference of each item between subject and baseline, sorted", line + columns)
+
+
+def _thinned(values: Sequence[float], most: int) -> list[float]:
+    """Take means of neighbours where there are more values than wanted."""
+    if len(values) <= most:
+        return list(values)
+    ends = [len(values) * place // most for place in range(most + 1)]
+    return [sum(values[begin:end]) / (end - begin) for begin, end in pairwise(ends)]
 
 
 def histogram(samples: dict[str, Sequence[float]], *, unit: str) -> str:

@@ -88,21 +88,17 @@ class HtmlReporter:
                 if any(score.asking.suite == suite for score in scores)
             ],
             latencies=Markup(drawings.histogram(_latencies(scores), unit="ms")),  # noqa: S704 - as above
-            costs=_costs(conclusion, metrics),
+            costs=[value for value in conclusion.metrics if _is_cost(value, metrics)],
+            measured=[value for value in conclusion.metrics if not _is_cost(value, metrics)],
             demands={criterion.name: _demand(criterion) for criterion in run.spec.criteria},
             slices=_slices(conclusion),
             failed=[score for score in scores if score.error][:WORST_ITEMS],
         )
 
 
-def _costs(conclusion: Conclusion, metrics: Mapping[str, Mapping[str, Metric]]) -> list[MetricValue]:
-    """What answers cost and how long they took, suite by suite."""
-    return [
-        value
-        for value in conclusion.metrics
-        for suite, _, name in [value.metric.partition("/")]
-        if costs.is_common(metrics[suite][name])
-    ]
+def _is_cost(value: MetricValue, metrics: Mapping[str, Mapping[str, Metric]]) -> bool:
+    suite, _, name = value.metric.partition("/")
+    return costs.is_common(metrics[suite][name])
 
 
 def _slices(conclusion: Conclusion) -> list[Sliced]:

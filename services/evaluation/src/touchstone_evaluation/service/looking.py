@@ -38,7 +38,7 @@ class Looking:
             if suite.name not in run.suites:
                 continue
             is_paired = self._tasks[suite.task].load(suite.parameters) is None
-            fields = (suite.cluster_by, *suite.slice_by)
+            fields = (suite.cluster_by, *suite.slices)
             items = self._runs.suite_items(run.dispatch_id, suite.name) if any(fields) else ()
             labels = {
                 field: {item.digest: str(item.metadata[field]) for item in items if field in item.metadata}
@@ -52,7 +52,7 @@ class Looking:
                 max_error_ratio=execution.max_error_ratio,
                 is_paired=is_paired,
                 clusters=labels.get(suite.cluster_by, {}),
-                labels={field: labels[field] for field in suite.slice_by},
+                labels={field: labels[field] for field in suite.slices},
                 order=tuple(self._runs.order(run.dispatch_id, suite.name)) if is_ordered else (),
                 askings_per_item=suite.sampling.repeats * len(run.spec.sides),
             )

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from touchstone_evaluation import errors
-from touchstone_evaluation.core import datasets, digests, planning
+from touchstone_evaluation.core import contamination, datasets, digests, planning
 from touchstone_evaluation.core.datasets import Drawn
 from touchstone_evaluation.core.formats import Unreadable
 from touchstone_evaluation.core.items import Item, ItemDigest
 from touchstone_evaluation.core.runs import Run, SuitePlan
 from touchstone_evaluation.core.scores import Score
-from touchstone_evaluation.core.spec import Suite
+from touchstone_evaluation.core.spec import Dataset, Suite
 from touchstone_evaluation.core.task import LoadShape, Task
 from touchstone_evaluation.ports import Datasets, Plan, Runs
 from touchstone_evaluation.service.course import Course
@@ -75,12 +75,22 @@ class Planning:
         if not drawn.items:
             reasons = ", ".join(f"{reason}: {count}" for reason, count in drawn.left_out.items()) or "it is empty"
             raise errors.DatasetInvalid(suite.name, f"no item is left to measure on ({reasons}).")
+        if suite.contamination_corpus:
+            drawn = self._marked(suite, drawn, suite.contamination_corpus)
         for name in filter(None, (suite.cluster_by, *suite.slice_by)):
             if not any(name in item.metadata for item in drawn.items):
                 there = sorted({field for item in drawn.items for field in item.metadata})
                 known = f"there are {', '.join(there)}" if there else "they have none at all"
                 raise errors.DatasetInvalid(suite.name, f"no item has the metadata {name!r}; {known}.")
         return drawn
+
+    def _marked(self, suite: Suite, drawn: Drawn, corpus: Dataset) -> Drawn:
+        """Note which items stand in the corpus."""
+        content = self._source.fetch(suite.name, corpus)
+        try:
+            return contamination.marked(drawn, contamination.texts(content, corpus))
+        except Unreadable as error:
+            raise errors.DatasetInvalid(suite.name, f"its contamination corpus: {error}") from error
 
 
 def _unknown(run: Run, drawn: Mapping[str, Drawn], scores: Sequence[Score]) -> dict[str, list[ItemDigest]]:
