@@ -29,6 +29,7 @@ EXPECTED = {
     "instructions": {"ifeval": 541},
     "mathematics": {"gsm8k": 1_319},
     "grounded": {"squad": 226},
+    "factual": {"by-judge": 20_000, "by-itself": 20_000},
 }  # fmt: skip
 TASKS = plugins.installed()
 
@@ -41,7 +42,10 @@ def read(path: Path) -> RunSpec:
     )
     message = pb.RunSpec(
         subject=subject,
-        suites=[evaluation.suite(suite, []) for suite in run.spec.suites],
+        suites=[
+            evaluation.suite(suite, [pb.Judge(name=judge.name, subject=subject) for judge in suite.judges or ()])
+            for suite in run.spec.suites
+        ],
         criteria=[evaluation.criterion(criterion) for criterion in run.spec.criteria],
         execution=evaluation.execution(run.spec),
     )

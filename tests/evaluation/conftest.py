@@ -76,7 +76,9 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         answers = re.findall(r"<((?:first-|second-)?answer-\w+)>\n(.*?)\n</\1>", question, re.DOTALL)
         good = ["no idea" not in text for _, text in answers]
         if len(good) == 1:
-            return json.dumps({"reason": "seen", "score": 1 if is_partial or good[0] else 0})
+            scale = re.search(r"whole numbers from (\d+) .*? to (\d+) ", question)
+            worst, best = (int(end) for end in scale.groups()) if scale else (0, 1)
+            return json.dumps({"reason": "seen", "score": best if is_partial or good[0] else worst})
         if is_partial:
             return json.dumps({"reason": "seen", "better": "first"})
         better = "tie" if good[0] == good[1] else "first" if good[0] else "second"

@@ -84,3 +84,53 @@ async def test_faults_of_judges_are_named(bench: Any, tmp_path: Path) -> None:
     other = calibrated(bench, tmp_path, "judge")
     other.suites[0].calibration.metric = "telepathy"
     assert "yields no 'telepathy'" in (await refused(other))["spec.suites[0].calibration.metric"]
+
+
+def labelled(folder: Path) -> str:
+    """Half of the responses say that they have no idea, and are labelled as inconsistent; they are the longer ones."""
+    records = [
+        {
+            "question": f"What is {n}",
+            "responses": [f"answer {n}" if n % 2 else f"no idea, I am afraid, of {n}"],
+            "answers": [str(n % 2)],
+            "relevant_texts": [f"It is known that {n} is answer {n}."],
+        }
+        for n in range(40)
+    ]
+    (folder / "labelled.jsonl").write_text("\n".join(map(json.dumps, records)))
+    return f"file://{folder}/labelled.jsonl"
+
+
+async def test_judges_who_see_the_knowledge_tell_what_is_made_up_beside_what_length_tells(
+    bench: Any, tmp_path: Path
+) -> None:
+    spec = bench.spec("good")
+    spec.suites[0].task = "factual-consistency"
+    spec.suites[0].dataset.uri = labelled(tmp_path)
+    spec.suites[0].parameters.update({"method": "Judge"})
+    spec.suites[0].judges.append(bench.judge("judge"))
+    spec.criteria[0].metric = "golden/auroc"
+    spec.criteria[0].absolute.value = 0.9
+    ended = await bench.run("judged", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    values = {metric.metric: metric.value for metric in ended.metrics}
+    assert (values["golden/auroc"], values["golden/consistency"]) == (1.0, 0.5)
+    assert values["golden/length_auroc"] == 1.0, "here the shortness of responses tells as much"
+
+
+async def test_what_a_model_says_each_time_is_consistent_and_what_it_never_says_is_not(
+    bench: Any, tmp_path: Path, model: Any
+) -> None:
+    spec = bench.spec("good")
+    spec.suites[0].task = "factual-consistency"
+    spec.suites[0].dataset.uri = labelled(tmp_path)
+    spec.suites[0].parameters.update({"method": "SelfCheck", "samples": 2})
+    spec.criteria[0].metric = "golden/auroc"
+    spec.criteria[0].absolute.value = 0.9
+    ended = await bench.run("by-itself", spec)
+    assert ended.verdict == pb.VERDICT_PASSED, ended.message
+    assert len(model.asked) == 2 * 40
+    spec.suites[0].judges.append(bench.judge("judge"))
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await bench.start_run("too-many", spec)
+    assert "asks no judges" in str(channels.translate(caught.value, "evaluation"))

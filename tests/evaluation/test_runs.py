@@ -208,6 +208,7 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     tasks = {task.name: task for task in (await bench.stub.ListTasks(pb.ListTasksRequest())).tasks}
     assert set(tasks) == {
         "code-generation",
+        "factual-consistency",
         "grounded-answer",
         "instruction-following",
         "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",

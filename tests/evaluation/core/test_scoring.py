@@ -51,3 +51,10 @@ def test_a_text_is_hit_by_a_passage_that_holds_it_or_lies_in_it() -> None:
     found = ranking.hits([Passage("x", f"Intro. {text} More."), Passage("y", "steam when heated")], [], [text])
     assert [bool(hit) for hit in found] == [True, True]
     assert ranking.recall_at(2, found, 1) == 1, "one target, found once"
+
+
+def test_what_a_text_says_is_looked_for_without_the_words_of_the_question() -> None:
+    answer = "The river is the Rhine, in Germany."
+    assert normalising.said(answer, "It is the Rhine.", known="Which river is it?") == pytest.approx(1 / 3)
+    assert normalising.said(answer, "Rhine, in Germany") == pytest.approx(3 / 5)
+    assert normalising.said("The river is.", "nothing", known="Which river is it?") == 1, "it claims nothing"

@@ -1,12 +1,13 @@
 """Choosing among candidates."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 from touchstone_evaluation.core import selecting
 from touchstone_evaluation.core.measuring import Measured
-from touchstone_evaluation.core.results import Conclusion
+from touchstone_evaluation.core.results import Conclusion, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.selecting import Candidate, Objective
@@ -108,6 +109,21 @@ def test_whoever_was_not_measured_in_an_objective_is_out() -> None:
 def test_nobody_is_chosen_of_none() -> None:
     found = selecting.choose([], quality(None), {"closed": "its licence is not allowed."})
     assert (found.chosen, found.message) == ("", "No candidate is left to choose.")
+
+
+def test_what_is_known_of_contamination_stands_beside_the_choice() -> None:
+    conclusion = Conclusion(
+        verdict=Verdict.PASSED,
+        message="",
+        slices=(
+            Slice(metric="s/right", field="contamination", value="contaminated", samples=30, measured=0.9),
+            Slice(metric="s/right", field="contamination", value="clean", samples=370, measured=0.5),
+            Slice(metric="s/right", field="language", value="en", samples=400, measured=0.5),
+        ),
+    )
+    learnt = replace(LARGE, run=replace(LARGE.run, conclusion=conclusion))
+    (found,) = selecting.choose([learnt], quality(None)).assessments
+    assert found.contamination == ("s/right: contaminated 0.9 (30 items), clean 0.5 (370 items)",)
 
 
 def test_equals_are_told_to_be_equals() -> None:

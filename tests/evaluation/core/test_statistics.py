@@ -76,3 +76,30 @@ def test_equal_values_are_no_certainty() -> None:
     found = statistics.unseen(1.0, 40, lowest=0.0, highest=1.0, confidence=0.95)
     assert found.low == pytest.approx(0.025 ** (1 / 40))
     assert found.high == 1.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=30))
+def test_auroc_equals_the_statistic_of_mann_and_whitney(pairs: list[tuple[int, bool]]) -> None:
+    ones = [score for score, label in pairs if label]
+    zeros = [score for score, label in pairs if not label]
+    items = np.array([[float(score), float(label)] for score, label in pairs])
+    expected = 0.5
+    if ones and zeros:
+        expected = stats.mannwhitneyu(ones, zeros).statistic / (len(ones) * len(zeros))
+    assert statistics.value(statistics.auroc, items) == pytest.approx(expected)
+
+
+def test_auroc_of_clusters_leaves_out_what_is_missing() -> None:
+    items = np.array([[0.9, 1.0, 0.1, 0.0], [0.4, 1.0, np.nan, np.nan], [0.5, 0.0, 0.2, 0.0]])
+    flat = np.array([[0.9, 1.0], [0.1, 0.0], [0.4, 1.0], [0.5, 0.0], [0.2, 0.0]])
+    assert statistics.value(statistics.auroc, items) == statistics.value(statistics.auroc, flat) == pytest.approx(5 / 6)
+
+
+def test_the_interval_of_an_auroc_holds_it() -> None:
+    random = np.random.default_rng(3)
+    labels = random.random(300) < 0.5
+    items = np.column_stack([random.normal(labels * 1.0), labels.astype(float)])
+    low, high = statistics.bootstrap(statistics.auroc, items, confidence=0.95, resamples=2000)
+    # Two normals one standard deviation apart: the chance that one exceeds the other is Phi(1 / sqrt(2)) = 0.760.
+    assert low < 0.760 < high
+    assert high - low < 0.15

@@ -18,7 +18,7 @@ from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.scores import Score
 from touchstone_evaluation.core.spec import Criterion, ItemErrorPolicy, Side
 from touchstone_evaluation.core.statistics import Floats, Statistic
-from touchstone_evaluation.core.task import Corpus, Mean, Metric, Percentile, Ratio
+from touchstone_evaluation.core.task import Auroc, Corpus, Mean, Metric, Percentile, Ratio
 
 Rows: TypeAlias = Mapping[Hashable, Sequence[tuple[float, ...]]]
 """For each unit, the values of its askings; a ratio has two values each."""
@@ -183,6 +183,10 @@ def _grouped(metric: Metric, rows: Rows, clusters: Mapping[ItemDigest, str]) -> 
         flat = [[value for unit in units for (value,) in rows[unit]] for units in groups.values()]
         width = max(map(len, flat))
         return np.array([values + [math.nan] * (width - len(values)) for values in flat])
+    if isinstance(metric.aggregate, Auroc):
+        pairs = [[number for unit in units for number in np.mean(rows[unit], axis=0)] for units in groups.values()]
+        width = max(map(len, pairs))
+        return np.array([numbers + [math.nan] * (width - len(numbers)) for numbers in pairs])
     if isinstance(metric.aggregate, Mean):
         return np.array(
             [[sum(float(np.mean(rows[unit])) for unit in units), float(len(units))] for units in groups.values()]
@@ -268,6 +272,8 @@ def _statistic(metric: Metric) -> Statistic:
             return statistics.exponent_of_ratio if is_exponent else statistics.ratio
         case Corpus(combine=combine):
             return statistics.corpus(combine)
+        case Auroc():
+            return statistics.auroc
 
 
 def _names(metric: Metric) -> tuple[str, ...]:
@@ -276,6 +282,8 @@ def _names(metric: Metric) -> tuple[str, ...]:
             return (of, per)
         case Corpus(of=names):
             return names
+        case Auroc(of=of, label=label):
+            return (of, label)
         case aggregate:
             return (aggregate.of,)
 
@@ -302,6 +310,8 @@ def _matrix(metric: Metric, rows: Rows) -> Floats:
             return np.array([[math.fsum(value for (value,) in row) / len(row)] for row in rows.values()])
         case Ratio() | Corpus():
             return np.array([np.sum(row, axis=0) for row in rows.values()])
+        case Auroc():
+            return np.array([np.mean(row, axis=0) for row in rows.values()])
         case Percentile():
             width = max(len(row) for row in rows.values())
             padded = [[value for (value,) in row] + [math.nan] * (width - len(row)) for row in rows.values()]

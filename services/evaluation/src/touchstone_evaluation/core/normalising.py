@@ -48,6 +48,18 @@ def token_f1(prediction: str, gold: str) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
+def said(text: str, other: str, *, known: str = "") -> float:
+    """The share of a text's words that another text has, too.
+
+    Args:
+        text: Whose words are looked for; 1 where none is left.
+        other: Where they are looked for.
+        known: What is known beforehand, as the question: its words are left out.
+    """
+    words = Counter(normalise(text).split()) - Counter(dict.fromkeys(normalise(known).split(), len(text)))
+    return (words & Counter(normalise(other).split())).total() / words.total() if words else 1.0
+
+
 def best(score: Callable[[str, str], float], prediction: str, golds: Sequence[str]) -> float:
     """The best score over the golds, as SQuAD takes it.
 

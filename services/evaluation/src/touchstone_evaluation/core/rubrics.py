@@ -45,6 +45,16 @@ RUBRICS: Mapping[str, Rubric] = {
         best="says all of it and nothing that is false",
         needs_reference=True,
     ),
+    "consistency@1": Rubric(
+        criteria="The reference is all that is known. Is everything that the answer states supported by it? What the "
+        "reference contradicts, or does not say, is not supported, however plausible it is. Leaving something out "
+        "costs nothing.",
+        lowest=1,
+        highest=5,
+        worst="contradicts the reference, or states what it does not say",
+        best="states nothing that the reference does not support",
+        needs_reference=True,
+    ),
     "helpfulness@1": Rubric(
         criteria="Would the person who asked be helped by the answer: is it about what was asked, true, complete and "
         "clear? Length is worth nothing by itself: what is repeated or beside the point costs points.",

@@ -18,7 +18,7 @@ from touchstone_evaluation.core import measuring
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.runs import Run, RunState
-from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, Criterion, Goal, Relative, Side, Verdict
+from touchstone_evaluation.core.spec import CONTAMINATION, DEFAULT_CONFIDENCE, Criterion, Goal, Relative, Side, Verdict
 from touchstone_evaluation.core.task import Metric
 
 
@@ -64,6 +64,8 @@ class Assessment:
     """One an objective; none of a candidate that was never measured."""
     dominated_by: str = ""
     """Empty: it is on the frontier, or out."""
+    contamination: tuple[str, ...] = ()
+    """What its values are on items that stand in a contamination corpus and on others, in a sentence an objective."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def choose(
         return Choice(chosen="", message="No candidate is left to choose.", assessments=tuple(out))
     order, reasons = _run_off(running, objectives)
     dominated = _dominated(running, objectives)
+    by_name = {candidate.name: candidate for candidate in running}
     readings = {candidate.name: _readings(candidate, objectives) for candidate in running}
     placed = [
         Assessment(
@@ -114,6 +117,7 @@ def choose(
             message=reasons[name],
             readings=readings[name],
             dominated_by=dominated.get(name, ""),
+            contamination=_contamination(by_name[name], objectives),
         )
         for place, name in enumerate(order, start=1)
     ]
@@ -222,6 +226,22 @@ def _readings(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Re
         value = None if evidence.problem else evidence.value
         found.append(Reading(objective.metric, value, evidence.value_interval))
     return tuple(found)
+
+
+def _contamination(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Say what is known of contamination: whoever is better on contaminated items only has perhaps learnt them."""
+    conclusion = candidate.run.conclusion
+    slices = [found for found in conclusion.slices if found.field == CONTAMINATION] if conclusion else []
+    told = {}
+    for objective in objectives:
+        parts = [
+            f"{found.value} {'–' if found.measured is None else format(found.measured, '.3g')} ({found.samples} items)"
+            for found in slices
+            if found.metric == objective.metric
+        ]
+        if parts:
+            told[objective.metric] = f"{objective.metric}: {', '.join(parts)}"
+    return tuple(told.values())
 
 
 def _metric(candidate: Candidate, objective: Objective) -> Metric:

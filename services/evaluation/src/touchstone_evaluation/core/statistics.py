@@ -68,6 +68,33 @@ def percentile(percent: float) -> Statistic:
     return of
 
 
+def auroc(resamples: Floats) -> Floats:
+    """The area under the ROC curve: the chance that a value of label 1 is above one of label 0, ties as a half.
+
+    The statistic of Mann and Whitney over all pairs (Hanley and McNeil, Radiology 143, 1982). Values and labels take
+    turns in the last axis; NaN marks a pair that is missing. One half where there is one label only.
+    """
+    scores = resamples[:, :, 0::2].reshape(len(resamples), -1)
+    labels = resamples[:, :, 1::2].reshape(len(resamples), -1)
+    is_there = ~np.isnan(scores)
+    places, codes = np.unique(scores, return_inverse=True)
+    rows = np.arange(len(scores))[:, np.newaxis]
+    cells = rows * len(places) + codes.reshape(scores.shape)
+
+    def counted(weights: Floats) -> Floats:
+        found = np.bincount(cells.ravel(), weights=weights.ravel(), minlength=rows.size * len(places))
+        return found.astype(np.float64).reshape(rows.size, len(places))
+
+    positives = counted(np.where(is_there, labels, 0.0))
+    negatives = counted(np.where(is_there, 1.0 - labels, 0.0))
+    below = np.cumsum(negatives, axis=1) - negatives
+    pairs = positives.sum(axis=1) * negatives.sum(axis=1)
+    won = (positives * (below + 0.5 * negatives)).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: Floats = np.where(pairs > 0, won / pairs, 0.5)
+    return result
+
+
 def value(statistic: Statistic, items: Floats) -> float:
     """The statistic of the items as they are."""
     return float(statistic(items[np.newaxis])[0])

@@ -51,7 +51,17 @@ class Corpus:
     """From resamples x values, summed over items, to one number a resample."""
 
 
-Aggregate: TypeAlias = Mean | Percentile | Ratio | Corpus
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Auroc:
+    """How well one value tells items with the label 1 from those with 0: the area under the ROC curve."""
+
+    of: str
+    """Higher for the label 1."""
+    label: str
+    """0 or 1."""
+
+
+Aggregate: TypeAlias = Mean | Percentile | Ratio | Corpus | Auroc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

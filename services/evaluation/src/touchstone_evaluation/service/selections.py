@@ -154,6 +154,7 @@ def _json(choice: Choice, subjects: Mapping[str, Subject]) -> bytes:
                 "place": one.place,
                 "message": one.message,
                 "dominated_by": one.dominated_by,
+                "contamination": one.contamination,
                 "values": {reading.metric: reading.value for reading in one.readings},
                 "intervals": {reading.metric: reading.interval for reading in one.readings},
             }
