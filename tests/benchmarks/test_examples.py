@@ -29,6 +29,7 @@ EXPECTED = {
     "instructions": {"ifeval": 541},
     "mathematics": {"gsm8k": 1_319},
     "grounded": {"squad": 226},
+    "safety": {"forbidden": 313, "ordinary": 541},
     "factual": {"by-judge": 20_000, "by-itself": 20_000},
 }  # fmt: skip
 TASKS = plugins.installed()

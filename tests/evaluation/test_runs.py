@@ -146,6 +146,17 @@ async def test_a_candidate_that_costs_more_than_it_may_fails_however_good_it_is(
     assert values["golden/latency_p95_millis"] > 0, "and took as long as it took"
 
 
+async def test_an_encoder_that_is_not_there_makes_an_error_that_names_it(bench: Any, tmp_path: Path) -> None:
+    spec = bench.spec("good")
+    spec.suites[0].task = "semantic-similarity"
+    missing = {"model": f"file://{tmp_path}/model.onnx", "tokenizer": f"file://{tmp_path}/tokenizer.json"}
+    spec.suites[0].parameters.update({"encoder": missing})
+    spec.criteria[0].metric = "golden/cosine"
+    ended = await bench.run("nowhere", spec)
+    assert ended.verdict == pb.VERDICT_ERROR
+    assert "model.onnx" in ended.message
+
+
 async def test_items_that_stand_in_a_corpus_are_told_apart(bench: Any, tmp_path: Path) -> None:
     def question(n: int) -> str:
         return f"{' '.join(f'word-{n}-{place}' for place in range(14))} is {n}"
@@ -212,7 +223,7 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
         "grounded-answer",
         "instruction-following",
         "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
-        "question-answering", "refusal", "retrieval", "short-answer", "structured-output", "text-overlap",
+        "question-answering", "refusal", "retrieval", "semantic-similarity", "short-answer", "structured-output", "text-overlap",
     }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
     assert all(metric.description for task in tasks.values() for metric in task.metrics)

@@ -272,8 +272,6 @@ class Execution(ApiModel):
     """maxItems is the most items of all suites; where there are more, the verdict is Inconclusive. Unset: none."""
     stop_early: bool = False
     """stopEarly ends the run as soon as its verdict is certain, by intervals that hold at every look."""
-    allow_online: bool = False
-    """allowOnline lets tasks reach the network."""
     allow_code_execution: bool = False
     """allowCodeExecution lets tasks run code that a model wrote."""
     on_item_error: Literal["Count", "Exclude"] = "Count"

@@ -15,7 +15,7 @@ from touchstone_evaluation.core.runs import Artifact, Run, SuitePlan
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.selecting import Choice, Objective
 from touchstone_evaluation.core.spec import Dataset, RunSpec, Sampling, Subject
-from touchstone_evaluation.core.task import Metric, Outcome, Program, Question
+from touchstone_evaluation.core.task import Metric, Outcome, Program, Question, Similarity
 
 T = TypeVar("T")
 
@@ -179,6 +179,14 @@ class Trials(Protocol):
 
     async def run(self, asked: Program) -> Outcome:
         """Run a program against its tests, confined. Raises DomainError."""
+        ...
+
+
+class Similarities(Protocol):
+    """How alike texts are."""
+
+    async def compare(self, asked: Similarity) -> Outcome:
+        """Compare a text with others. Raises DomainError."""
         ...
 
 

@@ -171,9 +171,32 @@ class Program:
     memory_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderFiles:
+    """An encoder by its files."""
+
+    model: str
+    """URI of the ONNX file; with the digest."""
+    tokenizer: str
+    """URI of the `tokenizer.json`."""
+    max_tokens: int
+    """Longer texts are cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Similarity:
+    """Asks how alike a text is to others."""
+
+    text: str
+    others: tuple[str, ...]
+    encoder: EncoderFiles
+
+
 Question: TypeAlias = Prompt | Query | Scoring
 """What a revision is asked; queries and scorings always ask `SELF`."""
-Ask: TypeAlias = Question | Program
+Computation: TypeAlias = Program | Similarity
+"""What a worker does itself, each time anew."""
+Ask: TypeAlias = Question | Computation
 
 
 class Trial(NamedTuple):
@@ -184,6 +207,18 @@ class Trial(NamedTuple):
     passed: bool
     error: str
     """Why it did not pass."""
+
+
+class Likeness(NamedTuple):
+    """How alike a text is to another, by an encoder."""
+
+    cosine: float
+    """Of the embeddings of both texts, -1 to 1."""
+    precision: float
+    """Mean over its tokens of the cosine to the other's most alike one."""
+    recall: float
+    """Mean over the other's tokens of the cosine to its most alike one."""
+    f1: float
 
 
 class Likelihood(NamedTuple):
@@ -205,6 +240,8 @@ class Outcome:
     likelihoods: tuple[Likelihood, ...] = ()
     """Of the continuations, in their order."""
     trial: Trial | None = None
+    likenesses: tuple[Likeness, ...] = ()
+    """To the other texts, in their order."""
     input_tokens: int = 0
     output_tokens: int = 0
     ttft_millis: float = 0.0
