@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
-from touchstone_evaluation.core import selecting
+from touchstone_evaluation.core import costs, selecting
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Conclusion, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.selecting import Candidate, Objective
-from touchstone_evaluation.core.spec import Goal, ItemErrorPolicy, RunSpec, Side, Subject, SubjectKind, Verdict
+from touchstone_evaluation.core.spec import Goal, ItemErrorPolicy, Price, RunSpec, Side, Subject, SubjectKind, Verdict
 from touchstone_evaluation.core.task import Mean, Metric
 
 METRICS = {
@@ -124,6 +124,22 @@ def test_what_is_known_of_contamination_stands_beside_the_choice() -> None:
     learnt = replace(LARGE, run=replace(LARGE.run, conclusion=conclusion))
     (found,) = selecting.choose([learnt], quality(None)).assessments
     assert found.contamination == ("s/right: contaminated 0.9 (30 items), clean 0.5 (370 items)",)
+
+
+def test_prices_in_two_currencies_are_not_compared() -> None:
+    def priced(one: Candidate, currency: str) -> Candidate:
+        subject = replace(one.run.spec.subject, price=Price(currency=currency))
+        run = replace(one.run, spec=replace(one.run.spec, subject=subject))
+        price = replace(METRICS["price"], aggregate=Mean(of=costs.PRICE))
+        scores = [replace(score, values={**score.values, costs.PRICE: 1.0}) for score in one.suites["s"].scores]
+        suites = {"s": replace(one.suites["s"], scores=scores)}
+        return replace(one, run=run, suites=suites, metrics={"s": {**METRICS, "price": price}})
+
+    found = selecting.choose([priced(LARGE, "USD"), priced(SMALL, "EUR")], quality(0.06))
+    assert (found.chosen, found.assessments[1].place) == ("large", 0)
+    assert "in EUR, and that of large in USD" in found.assessments[1].message
+    unpriced = selecting.choose([priced(LARGE, "USD"), priced(SMALL, "EUR")], quality(0.06)[:1])
+    assert unpriced.assessments[1].place == 2, "nobody asks what they cost"
 
 
 def test_equals_are_told_to_be_equals() -> None:

@@ -15,6 +15,7 @@ MILLION = 1_000_000
 SECONDS_PER_HOUR = 3600
 OWN = "@"
 """Begins the names of the values here: a task's own values cannot be taken for them."""
+PRICE = f"{OWN}price"
 
 
 def metrics(task: Task, parameters: Parameters, subject: Subject) -> dict[str, Metric]:
@@ -36,6 +37,11 @@ def listed(task: Task) -> list[Metric]:
 def is_common(metric: Metric) -> bool:
     """Tell whether a metric is measured of every model."""
     return isinstance(metric.aggregate, Mean | Percentile) and metric.aggregate.of.startswith(OWN)
+
+
+def is_price(metric: Metric) -> bool:
+    """Tell whether a metric is a price, which has a currency."""
+    return isinstance(metric.aggregate, Mean) and metric.aggregate.of == PRICE
 
 
 def apart(found: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
@@ -78,7 +84,7 @@ def _price(price: Price) -> Metric:
     return Metric(
         name="answer_price",
         goal=Goal.MINIMIZE,
-        aggregate=Mean(of=f"{OWN}price"),
+        aggregate=Mean(of=PRICE),
         description=f"Mean price of an answer in {price.currency}, {how}; 0 or more.",
         lowest=0,
     )

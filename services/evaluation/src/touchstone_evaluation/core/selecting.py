@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from touchstone_evaluation.core import measuring
+from touchstone_evaluation.core import costs, measuring
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.runs import Run, RunState
@@ -98,10 +98,11 @@ def choose(
     """
     out = [Assessment(name=name, place=0, message=why) for name, why in (excluded or {}).items()]
     running: list[Candidate] = []
+    readings = {candidate.name: _readings(candidate, objectives) for candidate in candidates}
     for candidate in candidates:
-        read = _readings(candidate, objectives)
-        if why := _unfit(candidate, read):
-            out.append(Assessment(name=candidate.name, place=0, message=why, readings=read))
+        why = _unfit(candidate, readings[candidate.name]) or _foreign(candidate, running, objectives)
+        if why:
+            out.append(Assessment(name=candidate.name, place=0, message=why, readings=readings[candidate.name]))
         else:
             running.append(candidate)
     if not running:
@@ -109,7 +110,6 @@ def choose(
     order, reasons = _run_off(running, objectives)
     dominated = _dominated(running, objectives)
     by_name = {candidate.name: candidate for candidate in running}
-    readings = {candidate.name: _readings(candidate, objectives) for candidate in running}
     placed = [
         Assessment(
             name=name,
@@ -211,6 +211,16 @@ def _unfit(candidate: Candidate, readings: Sequence[Reading]) -> str:
         return f"it does not meet the criteria ({conclusion.verdict}): {conclusion.message}"
     unmeasured = [reading.metric for reading in readings if reading.value is None]
     return f"it has no value of {', '.join(unmeasured)}." if unmeasured else ""
+
+
+def _foreign(candidate: Candidate, running: Sequence[Candidate], objectives: Sequence[Objective]) -> str:
+    """Say why a candidate's prices cannot be compared with those of the others; empty: they can, or nobody asks."""
+    if not running or not any(costs.is_price(_metric(candidate, objective)) for objective in objectives):
+        return ""
+    mine, theirs = candidate.run.spec.subject.price, running[0].run.spec.subject.price
+    if mine is None or theirs is None or mine.currency == theirs.currency:
+        return ""
+    return f"its price is in {mine.currency}, and that of {running[0].name} in {theirs.currency}."
 
 
 def _readings(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Reading, ...]:
