@@ -47,6 +47,8 @@ def conclude(
     verdict = criteria.worst_of(result.verdict for result in results if result.required)
     fault = _overall_fault(spec, suites)
     message = stopped or fault or _sentence(verdict, results)
+    if stopped and fault:
+        message = f"{stopped} The first: {_first_error(suites)}"
     if fault or (stopped and not is_over_budget):
         verdict = Verdict.ERROR
     elif stopped:
@@ -211,11 +213,14 @@ def _overall_fault(spec: RunSpec, suites: Mapping[str, Measured]) -> str:
     failed = sum(1 for score in scores if score.error)
     if failed <= spec.execution.max_error_ratio * len(scores):
         return ""
-    first = next(score.error for score in scores if score.error)
     return (
         f"{failed} of {len(scores)} askings failed, more than the share {spec.execution.max_error_ratio:g} that "
-        f"maxErrorRatio allows; the first: {first}"
+        f"maxErrorRatio allows; the first: {_first_error(suites)}"
     )
+
+
+def _first_error(suites: Mapping[str, Measured]) -> str:
+    return next((score.error for suite in suites.values() for score in suite.scores if score.error), "")
 
 
 def _sentence(verdict: Verdict, results: tuple[CriterionResult, ...]) -> str:
