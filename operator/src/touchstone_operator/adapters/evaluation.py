@@ -1,6 +1,6 @@
 """The evaluation service over gRPC."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import grpc
@@ -216,7 +216,7 @@ def selection_report(found: pb.Selection) -> SelectionReport:
         "chosen": found.chosen or None,
         "message": found.message[:MESSAGE_LIMIT],
         "candidates": [_assessment(one) for one in found.assessments],
-        "artifacts": [{"name": a.name, "uri": a.uri, "digest": a.digest or None} for a in found.artifacts],
+        "artifacts": _artifacts(found.artifacts),
     }
     state = numbers.camel(pb.SelectionState, found.state, "SELECTION_STATE_")
     return SelectionReport(state=state, message=found.message, results=results)
@@ -237,9 +237,17 @@ def _reading(reading: pb.Reading) -> JsonObject:
     found: JsonObject = {"metric": reading.metric}
     if reading.HasField("value"):
         found["value"] = numbers.decimal(reading.value)
-    if reading.HasField("ci_low"):
-        found |= {"ciLow": numbers.decimal(reading.ci_low), "ciHigh": numbers.decimal(reading.ci_high)}
-    return found
+    return found | _interval(reading)
+
+
+def _interval(found: pb.Reading | pb.BusinessValue) -> JsonObject:
+    if not found.HasField("ci_low"):
+        return {}
+    return {"ciLow": numbers.decimal(found.ci_low), "ciHigh": numbers.decimal(found.ci_high)}
+
+
+def _artifacts(found: Iterable[pb.Artifact]) -> list[JsonObject]:
+    return [{"name": one.name, "uri": one.uri, "digest": one.digest or None} for one in found]
 
 
 def report(run: pb.Run) -> RunReport:
@@ -248,7 +256,7 @@ def report(run: pb.Run) -> RunReport:
         "message": run.message[:MESSAGE_LIMIT],
         "suiteDigest": run.suite_digest,
         "criteria": [criterion_status(result) for result in run.criteria],
-        "artifacts": [{"name": a.name, "uri": a.uri, "digest": a.digest} for a in run.artifacts],
+        "artifacts": _artifacts(run.artifacts),
     }
     if run.HasField("score"):
         results["score"] = numbers.decimal(run.score)
@@ -312,6 +320,4 @@ def business_status(found: pb.BusinessValue) -> JsonObject:
         status["unit"] = found.unit
     if found.HasField("baseline"):
         status["baseline"] = numbers.decimal(found.baseline)
-    if found.HasField("ci_low"):
-        status |= {"ciLow": numbers.decimal(found.ci_low), "ciHigh": numbers.decimal(found.ci_high)}
-    return status
+    return status | _interval(found)

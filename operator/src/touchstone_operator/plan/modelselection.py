@@ -46,15 +46,15 @@ def run_name(selection: ModelSelection, candidate: str) -> str:
     return f"{selection.metadata.name}-{candidate}"
 
 
-def runs(selection: ModelSelection) -> list[JsonObject]:
-    """Write the EvalRuns of the candidates that meet the requirements.
+def runs(selection: ModelSelection) -> dict[str, JsonObject]:
+    """Write the EvalRuns of the candidates that meet the requirements, by the candidates' names.
 
     Each measures for itself: answers that were paid for are known by the evaluation service and cost nothing again.
     """
     out = excluded(selection)
     body = selection.spec.eval_run_template.spec.dump()
-    return [
-        {
+    return {
+        candidate.name: {
             "apiVersion": objects.EVAL_RUN.api_version,
             "kind": objects.EVAL_RUN.name,
             "metadata": {
@@ -74,7 +74,7 @@ def runs(selection: ModelSelection) -> list[JsonObject]:
         }
         for candidate in selection.spec.candidates
         if candidate.name not in out
-    ]
+    }
 
 
 def request(selection: ModelSelection, found: Mapping[str, EvalRun]) -> SelectionRequest:

@@ -47,18 +47,15 @@ class ModelSelections:
         if selection.spec.suspend:
             return modelselection.suspended(selection, now)
         found: dict[str, EvalRun] = {}
-        wanted = {obj["metadata"]["name"]: obj for obj in modelselection.runs(selection)}
-        for candidate in selection.spec.candidates:
-            name = modelselection.run_name(selection, candidate.name)
-            if name not in wanted:
-                continue
+        for candidate, wanted in modelselection.runs(selection).items():
+            name = wanted["metadata"]["name"]
             run = await self._run(selection, name)
             if run is None:
-                await self.outside.cluster.create(objects.EVAL_RUN, wanted[name])
+                await self.outside.cluster.create(objects.EVAL_RUN, wanted)
                 run = await self._run(selection, name)
             if run is None or not objects.is_controlled_by(run.metadata, selection.metadata):
                 return modelselection.blocked(selection, name, now)
-            found[candidate.name] = run
+            found[candidate] = run
         if not all(reuse.is_finished(run) for run in found.values()):
             return modelselection.measuring(selection, found, now)
         return await self._choose(selection, found)

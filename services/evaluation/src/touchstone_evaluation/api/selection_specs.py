@@ -1,9 +1,10 @@
 """Selections: protos to our values and back. Pure."""
 
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
-from touchstone_runtime.errors import Invalid, Violation
+from touchstone_runtime.errors import Invalid
 
 from touchstone_evaluation.api import specs
+from touchstone_evaluation.core import validation
 from touchstone_evaluation.core.selecting import Assessment, Objective, Reading
 from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE
 from touchstone_evaluation.service.selections import Selected, Selection, SelectionSpec, SelectionState
@@ -22,9 +23,8 @@ def read(message: pb.SelectionSpec) -> SelectionSpec:
         Invalid: A name is there twice.
     """
     names = [one.name for one in message.candidates] + [one.name for one in message.excluded]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Invalid([Violation("spec.candidates", f"the name {name!r} is there more than once") for name in twice])
+    if twice := list(validation.unique("spec.candidates", names)):
+        raise Invalid(twice)
     return SelectionSpec(
         candidates={one.name: one.dispatch_id for one in message.candidates},
         objectives=tuple(

@@ -17,7 +17,6 @@ from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.task import Ask, Auroc, LoadShape, Metric, Outcome, Prompt, Seat, Steps, share
 
 DEFAULT_SAMPLES = 4
-LABELS = ("0", "1")
 
 _METRICS = (
     share("consistency", "Mean of how far answers agree with what is known", is_main=True),

@@ -64,13 +64,13 @@ def fault(entries: Sequence[Entry]) -> str:
 
 def matches(entries: Sequence[Entry], *, with_length: bool = False) -> list[Match]:
     """Make the matches; `with_length` with how many times as long the first answer is, as doublings."""
-    lengths = _by_player(entries, LENGTH, worst=None)
     if entries[0].metric.is_match:
         found = [match for entry in entries for match in _games(entry)]
     else:
         found = _meetings(entries)
     if not with_length:
         return found
+    lengths = _by_player(entries, LENGTH, worst=None)
     return [
         match._replace(covariates=(math.log2(max(1.0, one) / max(1.0, other)),))
         for match in found

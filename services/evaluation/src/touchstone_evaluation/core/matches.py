@@ -11,8 +11,8 @@ t distribution of as many degrees of freedom as there are clusters, less one.
 """
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -113,12 +113,13 @@ def rank(matches: Sequence[Match], *, confidence: float = 0.95, seed: int = 0) -
     players = sorted({name for match in matches for name in (match.first, match.second)})
     groups = _groups(matches, players)
     elo = _elo_over_orders(matches, players, np.random.default_rng(seed))
+    records = _records(matches)
     standings: list[Standing] = []
     effects: tuple[Effect, ...] = ()
     for number, group in enumerate(groups):
         inner = [match for match in matches if match.first in group and match.second in group]
         fit = bradley_terry(inner, group) if len(group) > 1 else None
-        standings += _standings(matches, group, fit, elo, number=number, confidence=confidence)
+        standings += _standings(group, fit, elo, records, number=number, confidence=confidence)
         if fit and len(groups) == 1:
             effects = _effects(fit, len(group), confidence)
     return Ranking(standings=tuple(standings), effects=effects)
@@ -255,20 +256,24 @@ def _sandwich(matches: Sequence[Match], inputs: Floats, points: Floats, found: F
     return covariance, len(numbers)
 
 
+def _records(matches: Sequence[Match]) -> dict[str, list[float]]:
+    """The points of every match of each player."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for match in matches:
+        found[match.first].append(match.points)
+        found[match.second].append(1 - match.points)
+    return found
+
+
 def _standings(
-    matches: Sequence[Match],
     group: Sequence[str],
     fit: Fit | None,
     elo_ratings: dict[str, tuple[float, Interval]],
+    records: Mapping[str, Sequence[float]],
     *,
     number: int,
     confidence: float,
 ) -> list[Standing]:
-    played = Counter(name for match in matches for name in (match.first, match.second))
-    points: Counter[str] = Counter()
-    for match in matches:
-        points[match.first] += match.points  # type: ignore[assignment] # half points
-        points[match.second] += 1 - match.points  # type: ignore[assignment]
     found = []
     for place, name in enumerate(group):
         rating = CENTER + _on_scale(float(fit.strengths[place])) if fit else CENTER
@@ -281,8 +286,8 @@ def _standings(
                 interval=_around(rating, error, fit.clusters, confidence) if fit and fit.clusters > 1 else None,
                 elo=elo_ratings[name][0],
                 elo_spread=elo_ratings[name][1],
-                matches=played[name],
-                points=float(points[name]),
+                matches=len(records[name]),
+                points=sum(records[name]),
             )
         )
     return sorted(found, key=lambda standing: (-standing.rating, standing.player))

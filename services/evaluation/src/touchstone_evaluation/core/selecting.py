@@ -18,7 +18,16 @@ from touchstone_evaluation.core import costs, measuring
 from touchstone_evaluation.core.measuring import Measured
 from touchstone_evaluation.core.results import Evidence, Interval
 from touchstone_evaluation.core.runs import Run, RunState
-from touchstone_evaluation.core.spec import CONTAMINATION, DEFAULT_CONFIDENCE, Criterion, Goal, Relative, Side, Verdict
+from touchstone_evaluation.core.spec import (
+    CONTAMINATION,
+    DEFAULT_CONFIDENCE,
+    Criterion,
+    Goal,
+    Relative,
+    Side,
+    Verdict,
+    split,
+)
 from touchstone_evaluation.core.task import Metric
 
 
@@ -107,8 +116,9 @@ def choose(
             running.append(candidate)
     if not running:
         return Choice(chosen="", message="No candidate is left to choose.", assessments=tuple(out))
-    order, reasons = _run_off(running, objectives)
-    dominated = _dominated(running, objectives)
+    merits = {one.name: _merits(one, readings[one.name], objectives) for one in running}
+    order, reasons = _run_off(running, objectives, merits)
+    dominated = _dominated(merits)
     by_name = {candidate.name: candidate for candidate in running}
     placed = [
         Assessment(
@@ -124,22 +134,27 @@ def choose(
     return Choice(chosen=order[0], message=f"{order[0]}: {reasons[order[0]]}", assessments=(*placed, *out))
 
 
-def _run_off(running: Sequence[Candidate], objectives: Sequence[Objective]) -> tuple[list[str], dict[str, str]]:
+def _run_off(
+    running: Sequence[Candidate], objectives: Sequence[Objective], merits: Mapping[str, list[float]]
+) -> tuple[list[str], dict[str, str]]:
     """Order candidates, and say why each stands where it does."""
     left = list(running)
     order: list[str] = []
     reasons: dict[str, list[str]] = {one.name: [] for one in running}
-    for objective in objectives:
+    for number, objective in enumerate(objectives):
         if len(left) == 1:
             break
-        ranked = sorted(left, key=lambda one: -_merit(one, objective))
-        steps = [_step(one, ranked[0], objective) for one in ranked]
+        ranked = sorted(left, key=lambda one: -merits[one.name][number])
+        best = ranked[0]
+        value = _sign(best, objective) * merits[best.name][number]
+        first = _Step(stays=True, why=f"best in {objective.metric}, {value:.4g}")
+        steps = [first, *(_step(one, best, objective) for one in ranked[1:])]
         for one, step in zip(ranked, steps, strict=True):
             reasons[one.name] = [*reasons[one.name], step.why] if step.stays else [step.why]
         order = [one.name for one, step in zip(ranked, steps, strict=True) if not step.stays] + order
         left = [one for one, step in zip(ranked, steps, strict=True) if step.stays]
     if len(left) > 1:
-        left.sort(key=lambda one: -_merit(one, objectives[0]))
+        left.sort(key=lambda one: -merits[one.name][0])
         for one in left:
             others = ", ".join(other.name for other in left if other is not one)
             reasons[one.name].append(f"no objective tells it from {others}")
@@ -148,9 +163,7 @@ def _run_off(running: Sequence[Candidate], objectives: Sequence[Objective]) -> t
 
 
 def _step(one: Candidate, best: Candidate, objective: Objective) -> _Step:
-    """Hold a candidate against the best in one objective."""
-    if one is best:
-        return _Step(stays=True, why=f"best in {objective.metric}, {_value(best, objective):.4g}")
+    """Hold a candidate against another, the best in one objective."""
     found = difference(one, best, objective)
     if found.problem or found.delta is None:
         why = found.problem or "they share no items"
@@ -158,7 +171,7 @@ def _step(one: Candidate, best: Candidate, objective: Objective) -> _Step:
     if objective.max_regression is None:
         why = f"{best.name} is better in {objective.metric} by {abs(found.delta):.3g}"
         return _Step(stays=found.delta == 0, why=why if found.delta else f"equal to {best.name} in {objective.metric}")
-    sign = 1 if _metric(one, objective).goal is Goal.MAXIMIZE else -1
+    sign = _sign(one, objective)
     interval = found.delta_interval or Interval(-math.inf, math.inf)
     worst, least = sorted(sign * end for end in interval)
     margin = f"{objective.max_regression:g} worse than {best.name} in {objective.metric}"
@@ -173,8 +186,8 @@ def _step(one: Candidate, best: Candidate, objective: Objective) -> _Step:
 
 def difference(one: Candidate, other: Candidate, objective: Objective) -> Evidence:
     """Compare two candidates in one objective over the items that both were asked."""
-    suite_name, _, _ = objective.metric.partition("/")
-    mine, theirs = one.suites[suite_name], other.suites[suite_name]
+    suite, _ = split(objective.metric)
+    mine, theirs = one.suites[suite], other.suites[suite]
     sides = ((mine, Side.SUBJECT), (theirs, Side.BASELINE))
     scores = [
         replace(score, asking=score.asking._replace(side=side))
@@ -187,9 +200,8 @@ def difference(one: Candidate, other: Candidate, objective: Objective) -> Eviden
     return measuring.evidence(criterion, _metric(one, objective), replace(mine, scores=scores))
 
 
-def _dominated(running: Sequence[Candidate], objectives: Sequence[Objective]) -> dict[str, str]:
+def _dominated(merits: Mapping[str, list[float]]) -> dict[str, str]:
     """Find who is dominated, and by whom: by the one that is best in the first objective."""
-    merits = {one.name: [_merit(one, objective) for objective in objectives] for one in running}
     found = {}
     for name, own in merits.items():
         by = [
@@ -226,7 +238,7 @@ def _foreign(candidate: Candidate, running: Sequence[Candidate], objectives: Seq
 def _readings(candidate: Candidate, objectives: Sequence[Objective]) -> tuple[Reading, ...]:
     found = []
     for objective in objectives:
-        suite_name, _, metric_name = objective.metric.partition("/")
+        suite_name, metric_name = split(objective.metric)
         suite, metric = candidate.suites.get(suite_name), candidate.metrics.get(suite_name, {}).get(metric_name)
         if suite is None or metric is None or not suite.scores:
             found.append(Reading(objective.metric, None, None))
@@ -255,16 +267,19 @@ def _contamination(candidate: Candidate, objectives: Sequence[Objective]) -> tup
 
 
 def _metric(candidate: Candidate, objective: Objective) -> Metric:
-    suite_name, _, metric_name = objective.metric.partition("/")
-    return candidate.metrics[suite_name][metric_name]
+    suite, metric = split(objective.metric)
+    return candidate.metrics[suite][metric]
 
 
-def _value(candidate: Candidate, objective: Objective) -> float:
-    suite_name, _, _ = objective.metric.partition("/")
-    value, _ = measuring.value(_metric(candidate, objective), candidate.suites[suite_name], Side.SUBJECT)
-    return float("nan") if value is None else value
+def _sign(candidate: Candidate, objective: Objective) -> int:
+    """1 where more is better, -1 where less is."""
+    return 1 if _metric(candidate, objective).goal is Goal.MAXIMIZE else -1
 
 
-def _merit(candidate: Candidate, objective: Objective) -> float:
-    sign = 1 if _metric(candidate, objective).goal is Goal.MAXIMIZE else -1
-    return sign * _value(candidate, objective)
+def _merits(candidate: Candidate, readings: Sequence[Reading], objectives: Sequence[Objective]) -> list[float]:
+    """Its values, turned so that more is better."""
+    return [
+        _sign(candidate, objective) * reading.value
+        for objective, reading in zip(objectives, readings, strict=True)
+        if reading.value is not None
+    ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 Parameters: TypeAlias = Mapping[str, Json]
@@ -187,6 +187,19 @@ class Relative:
     confidence: float = DEFAULT_CONFIDENCE
 
 
+class Split(NamedTuple):
+    """The parts of `SUITE/METRIC`."""
+
+    suite: str
+    metric: str
+
+
+def split(name: str) -> Split:
+    """Take the name of a metric of a run apart; what is missing is empty."""
+    suite, _, metric = name.partition("/")
+    return Split(suite, metric)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusinessMetric:
     """What a metric's values mean for the business."""
@@ -222,12 +235,12 @@ class Criterion:
     @property
     def suite_name(self) -> str:
         """The part of the metric before the slash."""
-        return self.metric.partition("/")[0]
+        return split(self.metric).suite
 
     @property
     def metric_name(self) -> str:
         """The part of the metric after the slash."""
-        return self.metric.partition("/")[2]
+        return split(self.metric).metric
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

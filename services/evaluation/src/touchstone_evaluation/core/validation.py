@@ -3,7 +3,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from itertools import pairwise
 
 import jmespath
@@ -48,8 +48,8 @@ def faults(dispatch_id: str, spec: RunSpec, tasks: Mapping[str, Task]) -> list[V
         *_dispatch_id(dispatch_id),
         *_subject("spec.subject", spec.subject),
         *(_baseline(spec) if spec.baseline else ()),
-        *_count("spec.suites", spec.suites, MAX_SUITES),
-        *_unique("spec.suites", [suite.name for suite in spec.suites]),
+        *count("spec.suites", spec.suites, MAX_SUITES),
+        *unique("spec.suites", [suite.name for suite in spec.suites]),
         *(v for i, suite in enumerate(spec.suites) for v in _suite(f"spec.suites[{i}]", suite, spec, tasks)),
         *_criteria(spec, tasks),
         *_execution("spec.execution", spec.execution),
@@ -121,13 +121,13 @@ def _suite(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -
     yield from _parameters(f"{field}.parameters", suite, task)
     if len(suite.slice_by) > MAX_FIELDS:
         yield Violation(f"{field}.slice_by", f"must be at most {MAX_FIELDS}, and there are {len(suite.slice_by)}")
-    yield from _unique(f"{field}.slice_by", suite.slice_by)
+    yield from unique(f"{field}.slice_by", suite.slice_by)
     yield from _judges(f"{field}.judges", suite, spec, tasks)
 
 
 def _judges(field: str, suite: Suite, spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
     task = tasks[suite.task]
-    yield from _unique(field, [judge.name for judge in suite.judges])
+    yield from unique(field, [judge.name for judge in suite.judges])
     if len(suite.judges) > MAX_JUDGES:
         yield Violation(field, f"must be at most {MAX_JUDGES}, and there are {len(suite.judges)}")
     for index, judge in enumerate(suite.judges):
@@ -194,8 +194,8 @@ def _sampling(field: str, sampling: Sampling) -> Iterator[Violation]:
 
 
 def _criteria(spec: RunSpec, tasks: Mapping[str, Task]) -> Iterator[Violation]:
-    yield from _count("spec.criteria", spec.criteria, MAX_CRITERIA)
-    yield from _unique("spec.criteria", [criterion.name for criterion in spec.criteria])
+    yield from count("spec.criteria", spec.criteria, MAX_CRITERIA)
+    yield from unique("spec.criteria", [criterion.name for criterion in spec.criteria])
     if spec.criteria and not any(criterion.required for criterion in spec.criteria):
         yield Violation("spec.criteria", "none is required: such a run decides nothing; set required on one")
     for index, criterion in enumerate(spec.criteria):
@@ -223,8 +223,7 @@ def _criterion(field: str, criterion: Criterion, spec: RunSpec, tasks: Mapping[s
             yield Violation(f"{field}.relative.max_regression", "must be a number, 0 or more")
         if relative.min_improvement is not None and not math.isfinite(relative.min_improvement):
             yield Violation(f"{field}.relative.min_improvement", "must be a finite number")
-        if not 0.5 < relative.confidence < 1:
-            yield Violation(f"{field}.relative.confidence", "must lie between 0.5 and 1, for example 0.95")
+        yield from level(f"{field}.relative.confidence", relative.confidence)
 
 
 def _business_metric(field: str, business: BusinessMetric) -> Iterator[Violation]:
@@ -274,12 +273,20 @@ def _execution(field: str, execution: Execution) -> Iterator[Violation]:
         yield Violation(f"{field}.deadline_seconds", "must be 1 or more")
 
 
-def _count(field: str, things: Sequence[object], most: int) -> Iterator[Violation]:
+def count(field: str, things: Sized, most: int) -> Iterator[Violation]:
+    """Refuse none and too many."""
     if not 1 <= len(things) <= most:
         yield Violation(field, f"must be 1 to {most}, and there are {len(things)}")
 
 
-def _unique(field: str, names: Iterable[str]) -> Iterator[Violation]:
+def level(field: str, confidence: float) -> Iterator[Violation]:
+    """Refuse what is no level of an interval."""
+    if not 0.5 < confidence < 1:
+        yield Violation(field, "must lie between 0.5 and 1, for example 0.95")
+
+
+def unique(field: str, names: Iterable[str]) -> Iterator[Violation]:
+    """Refuse names that are there more than once."""
     for name, count in Counter(names).items():
         if count > 1:
             yield Violation(field, f"the name {name!r} is there {count} times; names are unique")

@@ -11,7 +11,7 @@ from touchstone_evaluation.core.items import Item, ItemDigest
 from touchstone_evaluation.core.results import Conclusion, CriterionResult, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Score
-from touchstone_evaluation.core.spec import Criterion, Goal, Side, Verdict
+from touchstone_evaluation.core.spec import Criterion, Goal, Side, Verdict, split
 from touchstone_evaluation.core.task import Mean, Metric
 from touchstone_evaluation.reporting import drawings, templates
 from touchstone_evaluation.reporting.drawings import Bar
@@ -97,7 +97,7 @@ class HtmlReporter:
 
 
 def _is_cost(value: MetricValue, metrics: Mapping[str, Mapping[str, Metric]]) -> bool:
-    suite, _, name = value.metric.partition("/")
+    suite, name = split(value.metric)
     return costs.is_common(metrics[suite][name])
 
 

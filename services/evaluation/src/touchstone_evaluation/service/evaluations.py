@@ -11,7 +11,7 @@ from touchstone_evaluation.core import costs, leaderboard, matches, validation
 from touchstone_evaluation.core.leaderboard import Entry
 from touchstone_evaluation.core.matches import Ranking
 from touchstone_evaluation.core.runs import Run, RunState
-from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, RunSpec, Subject
+from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, RunSpec, Subject, split
 from touchstone_evaluation.core.task import Task
 from touchstone_evaluation.ports import Runs
 from touchstone_evaluation.service.course import Course
@@ -106,7 +106,7 @@ class Evaluations:
         run = self._runs.get(dispatch_id)
         if run.state is not RunState.COMPLETED:
             raise errors.RankingImpossible(f"The run {dispatch_id} is {run.state}: only completed runs are ranked.")
-        suite_name, _, metric_name = question.metric.partition("/")
+        suite_name, metric_name = split(question.metric)
         suite = next((suite for suite in run.spec.suites if suite.name == suite_name), None)
         found = costs.metrics(self._tasks[suite.task], suite.parameters, run.spec.subject) if suite else {}
         if suite is None or metric_name not in found:
@@ -131,7 +131,6 @@ class Evaluations:
 def _faults(question: RankQuestion) -> Iterator[Violation]:
     if not 1 <= len(question.dispatch_ids) <= MAX_RANKED:
         yield Violation("dispatch_ids", f"must be 1 to {MAX_RANKED} runs, and there are {len(question.dispatch_ids)}")
-    if not all(question.metric.partition("/")):
+    if not all(split(question.metric)):
         yield Violation("metric", "must be SUITE/METRIC, for example helpful/win_rate")
-    if not 0.5 < question.confidence < 1:
-        yield Violation("confidence", "must lie between 0.5 and 1, for example 0.95")
+    yield from validation.level("confidence", question.confidence)

@@ -10,7 +10,7 @@ from touchstone_evaluation.core.planning import Shard
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Suite
-from touchstone_evaluation.core.task import Outcome, Program, Similarity, Task
+from touchstone_evaluation.core.task import Computation, Outcome, Task
 from touchstone_evaluation.ports import PredictionKey, Predictions
 from touchstone_evaluation.service.talking import MAX_ERROR, Talk, next_step
 
@@ -54,7 +54,7 @@ class Reusing:
                     return talk.scored(asks_or_values)
                 found: list[Outcome] = []
                 for ask in asks_or_values:
-                    if isinstance(ask, Program | Similarity) or (outcome := known.get(talk.key(ask))) is None:
+                    if isinstance(ask, Computation) or (outcome := known.get(talk.key(ask))) is None:
                         return None
                     talk.add(ask, outcome, is_reused=True)
                     found.append(outcome)

@@ -10,10 +10,10 @@ from touchstone_runtime.jobs import Job, JobNotFound, JobState, JobStore
 from touchstone_runtime.revisions import digest_bytes
 
 from touchstone_evaluation import errors
-from touchstone_evaluation.core import selecting
+from touchstone_evaluation.core import selecting, validation
 from touchstone_evaluation.core.runs import Artifact
 from touchstone_evaluation.core.selecting import Candidate, Choice, Objective
-from touchstone_evaluation.core.spec import Subject
+from touchstone_evaluation.core.spec import Subject, split
 from touchstone_evaluation.core.task import Task
 from touchstone_evaluation.ports import Artefacts, Documents, JobKind, Runs, SelectionReporter, Sender
 from touchstone_evaluation.service.looking import Looking
@@ -175,13 +175,11 @@ def _faults(selection_id: str, spec: SelectionSpec) -> Iterator[Violation]:
         yield Violation("spec.candidates", f"must be at most {MAX_CANDIDATES}, and there are {len(spec.candidates)}")
     for name in spec.candidates.keys() & spec.excluded.keys():
         yield Violation("spec.excluded", f"{name!r} is a candidate as well")
-    if not 1 <= len(spec.objectives) <= MAX_OBJECTIVES:
-        yield Violation("spec.objectives", f"must be 1 to {MAX_OBJECTIVES}, and there are {len(spec.objectives)}")
+    yield from validation.count("spec.objectives", spec.objectives, MAX_OBJECTIVES)
     for index, objective in enumerate(spec.objectives):
         field_name = f"spec.objectives[{index}]"
-        if not all(objective.metric.partition("/")):
+        if not all(split(objective.metric)):
             yield Violation(f"{field_name}.metric", "must be SUITE/METRIC, for example golden/token_f1")
         if not 0 <= (objective.max_regression or 0) < float("inf"):
             yield Violation(f"{field_name}.max_regression", "must be a number, 0 or more")
-        if not 0.5 < objective.confidence < 1:
-            yield Violation(f"{field_name}.confidence", "must lie between 0.5 and 1, for example 0.95")
+        yield from validation.level(f"{field_name}.confidence", objective.confidence)
