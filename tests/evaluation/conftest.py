@@ -92,8 +92,12 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         for text in request.continuations:
             last = text.split()[-1]
             is_wanted = last.isdigit() and int(last) % 2 == wanted
-            tokens = [inference.TokenLogprob(token=word) for word in text.split()]
-            scores.append(inference.ContinuationScore(logprob=-1.0 if is_wanted else -8.0, tokens=tokens))
+            spread = inference.TokenDistribution(entropy=2.0, deviation=1.5) if request.distributions else None
+            words, logprob = text.split(), -1.0 if is_wanted else -8.0
+            tokens = [
+                inference.TokenLogprob(token=word, logprob=logprob / len(words), distribution=spread) for word in words
+            ]
+            scores.append(inference.ContinuationScore(logprob=logprob, tokens=tokens))
         return inference.ScoreResponse(scores=scores, revision=revision)
 
 

@@ -222,7 +222,7 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
         "factual-consistency",
         "grounded-answer",
         "instruction-following",
-        "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "multiple-choice",
+        "judge-agreement", "judge-pairwise", "judge-rating", "language-modelling", "load", "membership", "multiple-choice",
         "question-answering", "refusal", "retrieval", "semantic-similarity", "short-answer", "structured-output", "text-overlap",
     }  # fmt: skip
     assert {"contains", "exact_match", "token_f1"} <= {metric.name for metric in tasks["question-answering"].metrics}
@@ -310,12 +310,34 @@ async def test_choices_are_compared_by_their_likelihoods_and_a_worse_revision_fa
 async def test_texts_are_scored_as_one_corpus(bench: Any) -> None:
     spec = bench.spec("good")
     spec.suites[0].task = "language-modelling"
+    spec.suites[0].parameters.update({"entropy": True})
     spec.criteria[0].metric = "golden/perplexity"
     spec.criteria[0].absolute.operator = pb.OPERATOR_LESS_OR_EQUAL
     spec.criteria[0].absolute.value = 20
     ended = await bench.run("texts", spec)
     assert ended.verdict == pb.VERDICT_PASSED, ended.message
     assert ended.criteria[0].ci_low < ended.criteria[0].value < ended.criteria[0].ci_high
+    assert {metric.metric: metric.value for metric in ended.metrics}["golden/entropy"] == 2
+
+
+async def test_texts_that_a_model_finds_more_familiar_than_others_close_the_gate(bench: Any, tmp_path: Path) -> None:
+    file = tmp_path / "texts.jsonl"
+    label = {0: "suspected", 1: "reference"}
+    rows = [{"question": f"This is text number {n:03}", "answers": [label[n % 2]]} for n in range(100)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    verdicts = {}
+    for revision in ("good", "weak"):
+        spec = bench.spec(revision)
+        spec.suites[0].task = "membership"
+        spec.suites[0].dataset.uri = f"file://{file}"
+        spec.criteria[0].metric = "golden/auroc"
+        spec.criteria[0].absolute.operator = pb.OPERATOR_LESS_OR_EQUAL
+        spec.criteria[0].absolute.value = 0.6
+        ended = await bench.run(f"familiar-{revision}", spec)
+        verdicts[revision] = (ended.verdict, ended.criteria[0].value)
+        values = {metric.metric: metric.value for metric in ended.metrics}
+        assert values["golden/length_auroc"] == 0.5, "all texts are of one length"
+    assert verdicts == {"good": (pb.VERDICT_FAILED, 1.0), "weak": (pb.VERDICT_PASSED, 0.0)}
 
 
 async def test_answers_are_compared_with_references_by_overlap(bench: Any) -> None:

@@ -99,6 +99,52 @@ async def test_scores_equal_those_of_transformers_on_the_same_weights(engine: An
         (score,) = (await engine.stub.Score(request, timeout=60)).scores
         assert score.logprob == pytest.approx(case["logprob"], abs=0.02)
         assert score.is_greedy == (case["continuation"] == " Paris.")
+        assert not any(token.HasField("distribution") for token in score.tokens)
+
+
+async def test_distributions_equal_those_of_transformers_but_for_what_is_too_improbable_to_be_told(
+    engine: Any, weights: Any
+) -> None:
+    for case in json.loads((weights.folder / "reference.json").read_text()):
+        request = pb.ScoreRequest(prompt=case["prompt"], continuations=[case["continuation"]], distributions=True)
+        (score,) = (await engine.stub.Score(request, timeout=60)).scores
+        assert score.logprob == pytest.approx(case["logprob"], abs=0.02)
+        for token, spread in zip(score.tokens, case["spreads"], strict=True):
+            assert token.distribution.entropy == pytest.approx(spread[0], rel=0.02)
+            assert token.distribution.deviation == pytest.approx(spread[1], rel=0.15)
+
+
+async def test_texts_that_an_adapter_has_learnt_are_told_from_others_by_min_k_plus_plus(
+    engine: Any, weights: Any
+) -> None:
+    """Planted contamination: to the base model both halves are alike; half of them was trained into the adapter."""
+    texts = json.loads((weights.folder / "texts.json").read_text())
+    await engine.stub.LoadAdapter(pb.LoadAdapterRequest(name="planted", uri=f"file://{weights.folder}/planted"))
+
+    async def familiar(text: str, adapter: str) -> float:
+        request = pb.ScoreRequest(continuations=[text], adapter=adapter, distributions=True)
+        (score,) = (await engine.stub.Score(request, timeout=60)).scores
+        found = sorted((t.logprob + t.distribution.entropy) / t.distribution.deviation for t in score.tokens)
+        count = max(1, len(found) // 5)
+        return sum(found[:count]) / count
+
+    async def auroc(adapter: str) -> float:
+        suspected, reference = [
+            [await familiar(text, adapter) for text in texts[kind]] for kind in ("suspected", "reference")
+        ]
+        wins = [(one > other) + (one == other) / 2 for one in suspected for other in reference]
+        return sum(wins) / len(wins)
+
+    try:
+        assert await auroc("planted") > 0.95
+        assert 0.25 < await auroc("") < 0.75
+    finally:
+        await engine.stub.UnloadAdapter(pb.UnloadAdapterRequest(name="planted"))
+
+
+async def test_a_score_by_an_adapter_that_is_not_loaded_is_refused(engine: Any) -> None:
+    found = await fault(engine.stub.Score(pb.ScoreRequest(prompt="a", continuations=[" b"], adapter="absent")))
+    assert found.reason == "ADAPTER_NOT_LOADED"
 
 
 async def test_an_adapter_changes_the_answer_and_the_base_model_stays(engine: Any) -> None:

@@ -18,6 +18,8 @@ from touchstone_inference.engine.core.generation import (
     Generation,
     Piece,
     Sampling,
+    Score,
+    Scoring,
     Speaker,
     Turn,
 )
@@ -127,3 +129,67 @@ async def test_cancelled_streams_free_their_slots_within_a_second(service: Engin
     began = time.monotonic()
     await collect(service, Generation(prompt=prompt(service), sampling=Sampling(max_output_tokens=1)))
     assert time.monotonic() - began < 1.0, "the issue's own bound: a cancelled stream frees its slot within a second"
+
+
+SPREADS = [(1.4812, 2.6017), (1.1653, 1.6045)]
+
+
+async def score(service: EngineService, prompt: str, continuation: str, **settings: bool) -> Score:
+    (found,) = await service.score(Scoring(prompt=prompt, continuations=(continuation,), **settings))
+    return found
+
+
+def total(found: Score) -> float:
+    return sum(token.logprob for token in found.tokens)
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "logprob", "is_greedy", "tolerance"),
+    [
+        ("The capital of France is", " Paris.", -0.6382, True, 0.02),
+        ("The capital of France is", " carrots.", -21.8888, False, 0.02),
+        ("The capital of France is", " Paris, and gold is a metal that many people like.", -36.309, False, 0.02),
+        # What a begin marker alone leaves in memory is large, and rounded most.
+        ("", "Gold is a metal.", -35.2704, False, 0.06),
+    ],
+)
+async def test_scores_are_those_of_transformers_but_for_quantised_activations(
+    service: EngineService, before: str, text: str, logprob: float, is_greedy: bool, tolerance: float
+) -> None:
+    """The golden numbers: transformers 5 in float32, on the same weights dequantised (tests/vllm/weights.py)."""
+    found = await score(service, before, text)
+    assert total(found) == pytest.approx(logprob, rel=tolerance, abs=0.05)
+    assert found.is_greedy == is_greedy
+    assert "".join(token.token for token in found.tokens) == text
+
+
+async def test_a_score_is_the_sum_of_its_parts_whatever_stands_in_the_cache(service: EngineService) -> None:
+    whole, again = [await score(service, "One, two,", " three, four") for _ in range(2)]
+    assert total(whole) == pytest.approx(total(again), abs=0.02)
+    parts = [await score(service, "One, two,", " three,"), await score(service, "One, two, three,", " four")]
+    assert total(whole) == pytest.approx(sum(map(total, parts)), abs=0.02)
+
+
+async def test_distributions_are_told_where_they_are_asked_for(service: EngineService) -> None:
+    found = await score(service, "The capital of France is", " Paris.", has_distributions=True)
+    plain = await score(service, "The capital of France is", " Paris.")
+    assert [token.distribution for token in plain.tokens] == [None, None]
+    assert total(found) == pytest.approx(total(plain), abs=0.02)
+    for token, (entropy, deviation) in zip(found.tokens, SPREADS, strict=True):
+        assert token.distribution is not None
+        assert token.distribution == pytest.approx((entropy, deviation), rel=0.05)
+
+
+async def test_a_marker_in_a_continuation_is_refused(service: EngineService) -> None:
+    with pytest.raises(errors.RequestRefused, match="marker"):
+        await score(service, "Hello", " you<|im_end|> there")
+
+
+async def test_what_does_not_fit_is_refused_before_it_is_scored(service: EngineService) -> None:
+    with pytest.raises(errors.PromptOverContext):
+        await score(service, "Hello", " gold" * 600)
+
+
+async def test_a_score_by_an_adapter_is_refused_not_told_of_the_base_model(service: EngineService) -> None:
+    with pytest.raises(errors.AdapterNotLoaded):
+        await service.score(Scoring(prompt="a", continuations=(" b",), adapter="tone"))

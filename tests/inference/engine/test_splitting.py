@@ -23,6 +23,7 @@ from touchstone_inference.engine.core.generation import (
     Piece,
     Prefilled,
     Score,
+    Scoring,
     Timings,
     Transfers,
     Turn,
@@ -76,7 +77,7 @@ class Remembering:
     async def embed(self, inputs: Sequence[str]) -> tuple[list[list[float]], int]:
         raise NotImplementedError
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
+    async def score(self, request: Scoring) -> list[Score]:
         raise NotImplementedError
 
     async def wait_until_broken(self) -> None: ...

@@ -98,6 +98,11 @@ async def test_embeddings_scores_and_counts_are_passed_through(stub: Any) -> Non
     assert len(embedded.embeddings) == 2
     scored = await stub.Score(pb.ScoreRequest(model="chat", prompt="sky blue", continuations=["blue", "green"]))
     assert scored.scores[0].logprob > scored.scores[1].logprob
+    assert not scored.scores[0].tokens[0].HasField("distribution"), "it was not asked for"
+    asked = pb.ScoreRequest(model="chat", prompt="sky", continuations=["sky"], distributions=True)
+    (token,) = (await stub.Score(asked)).scores[0].tokens
+    assert token.distribution.entropy > 0
+    assert token.distribution.deviation > 0
     counted = await stub.CountTokens(pb.CountTokensRequest(model="chat", messages=ask("one two").messages))
     assert counted.token_count > 2
 

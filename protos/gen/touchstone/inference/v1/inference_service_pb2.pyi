@@ -377,6 +377,7 @@ class TokenLogprob(google.protobuf.message.Message):
     TOKEN_FIELD_NUMBER: builtins.int
     LOGPROB_FIELD_NUMBER: builtins.int
     TOP_FIELD_NUMBER: builtins.int
+    DISTRIBUTION_FIELD_NUMBER: builtins.int
     token: builtins.str
     """token is the token's text; bytes that are not UTF-8 are replaced."""
     logprob: builtins.float
@@ -385,16 +386,44 @@ class TokenLogprob(google.protobuf.message.Message):
     def top(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TokenAlternative]:
         """top are the most probable alternatives at this place, most probable first; empty unless asked for."""
 
+    @property
+    def distribution(self) -> global___TokenDistribution:
+        """distribution is told where a score was asked for with distributions."""
+
     def __init__(
         self,
         *,
         token: builtins.str = ...,
         logprob: builtins.float = ...,
         top: collections.abc.Iterable[global___TokenAlternative] | None = ...,
+        distribution: global___TokenDistribution | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["logprob", b"logprob", "token", b"token", "top", b"top"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["distribution", b"distribution"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["distribution", b"distribution", "logprob", b"logprob", "token", b"token", "top", b"top"]) -> None: ...
 
 global___TokenLogprob = TokenLogprob
+
+@typing.final
+class TokenDistribution(google.protobuf.message.Message):
+    """TokenDistribution is how the probability lay over the vocabulary at a place, before the token there was known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ENTROPY_FIELD_NUMBER: builtins.int
+    DEVIATION_FIELD_NUMBER: builtins.int
+    entropy: builtins.float
+    """entropy of the distribution in nats, 0 or more: the mean of -log p under the distribution itself."""
+    deviation: builtins.float
+    """deviation is the standard deviation of log p under the distribution itself, in nats."""
+    def __init__(
+        self,
+        *,
+        entropy: builtins.float = ...,
+        deviation: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deviation", b"deviation", "entropy", b"entropy"]) -> None: ...
+
+global___TokenDistribution = TokenDistribution
 
 @typing.final
 class TokenAlternative(google.protobuf.message.Message):
@@ -499,10 +528,16 @@ class ScoreRequest(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     PROMPT_FIELD_NUMBER: builtins.int
     CONTINUATIONS_FIELD_NUMBER: builtins.int
+    ADAPTER_FIELD_NUMBER: builtins.int
+    DISTRIBUTIONS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """model is `NAMESPACE/NAME` of a ModelDeployment. Required."""
     prompt: builtins.str
     """prompt is the given text, used as it is, without the prompt template."""
+    adapter: builtins.str
+    """adapter is the name of one of the model's adapters. Empty: the model without any."""
+    distributions: builtins.bool
+    """distributions asks for the distribution at each token's place. It is slower."""
     @property
     def continuations(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """continuations are scored apart from each other, 1 to 64."""
@@ -513,8 +548,10 @@ class ScoreRequest(google.protobuf.message.Message):
         model: builtins.str = ...,
         prompt: builtins.str = ...,
         continuations: collections.abc.Iterable[builtins.str] | None = ...,
+        adapter: builtins.str = ...,
+        distributions: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["continuations", b"continuations", "model", b"model", "prompt", b"prompt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "continuations", b"continuations", "distributions", b"distributions", "model", b"model", "prompt", b"prompt"]) -> None: ...
 
 global___ScoreRequest = ScoreRequest
 

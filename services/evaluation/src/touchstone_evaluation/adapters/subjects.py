@@ -16,7 +16,7 @@ from touchstone_runtime.errors import DomainError, Kind
 from touchstone_evaluation import errors
 from touchstone_evaluation.core.ranking import Passage
 from touchstone_evaluation.core.spec import Sampling, Subject
-from touchstone_evaluation.core.task import Likelihood, Outcome, Prompt, Query, Question, Scoring
+from touchstone_evaluation.core.task import Likelihood, Outcome, Place, Prompt, Query, Question, Scoring
 
 PATIENCE_SECONDS = 90.0
 """A router that is being replaced comes back within this; one that does not makes the item fail."""
@@ -92,7 +92,12 @@ class GrpcSubjects:
         )
 
     async def _score(self, subject: Subject, scoring: Scoring) -> Outcome:
-        request = inference.ScoreRequest(model=subject.name, prompt=scoring.prompt, continuations=scoring.continuations)
+        request = inference.ScoreRequest(
+            model=subject.name,
+            prompt=scoring.prompt,
+            continuations=scoring.continuations,
+            distributions=scoring.has_places,
+        )
         pinned = ((context.REVISION_HEADER, subject.revision),)
         began = time.perf_counter()
         response = await self._inference.Score(request, metadata=pinned, timeout=self._timeout_seconds)
@@ -101,7 +106,8 @@ class GrpcSubjects:
             raise errors.RevisionMismatch(subject.revision, response.revision or "nobody who says so")
         return Outcome(
             likelihoods=tuple(
-                Likelihood(score.logprob, len(score.tokens), score.is_greedy) for score in response.scores
+                Likelihood(score.logprob, len(score.tokens), score.is_greedy, _places(score))
+                for score in response.scores
             ),
             latency_millis=latency,
         )
@@ -117,6 +123,14 @@ class GrpcSubjects:
         return Outcome(
             passages=tuple(Passage(hit.document_id, hit.text) for hit in response.hits), latency_millis=latency
         )
+
+
+def _places(score: inference.ContinuationScore) -> tuple[Place, ...]:
+    return tuple(
+        Place(token.logprob, token.distribution.entropy, token.distribution.deviation)
+        for token in score.tokens
+        if token.HasField("distribution")
+    )
 
 
 def _check_revision(subject: Subject, answered: str) -> None:

@@ -43,6 +43,14 @@ _METRICS = (
         lowest=1,
     ),
 )
+_ENTROPY = Metric(
+    name="entropy",
+    goal=Goal.MINIMIZE,
+    aggregate=Ratio(of="entropy", per="tokens"),
+    description="Mean entropy of what the model expects at each token's place, in nats; 0 or more. Equal to the cross "
+    "entropy where the model is as sure as it is right. Not comparable between models with different tokenizers.",
+    lowest=0,
+)
 
 
 class LanguageModelling:
@@ -54,14 +62,20 @@ class LanguageModelling:
         "Measures how probable given texts are to the model. A lower number means that the texts are like what it was "
         "trained on, and may mean that it was trained on them: it says nothing about the quality of answers."
     )
-    parameters_schema: Mapping[str, Json] = {"type": "object", "additionalProperties": False}
+    parameters_schema: Mapping[str, Json] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "entropy": {"type": "boolean", "description": "Adds the metric entropy; it is slower. Default: false."}
+        },
+    }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
     needs_dataset = True
     runs_code = False
 
     def metrics(self, parameters: Parameters) -> tuple[Metric, ...]:
-        """List the metrics; they do not depend on parameters."""
-        return _METRICS
+        """List the metrics, with entropy where it is asked for."""
+        return (*_METRICS, _ENTROPY) if parameters.get("entropy") else _METRICS
 
     def unfit(self, item: Item) -> str:
         """A text needs a word."""
@@ -73,12 +87,14 @@ class LanguageModelling:
 
     def ask(self, item: Item, parameters: Parameters) -> Scoring:
         """Score the whole text after nothing."""
-        return Scoring(prompt="", continuations=(item.question,))
+        return Scoring(prompt="", continuations=(item.question,), has_places=bool(parameters.get("entropy")))
 
     def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
         """Tell what the sums are made of."""
         (found,) = outcome.likelihoods
+        entropy = {"entropy": math.fsum(place.entropy for place in found.places)} if found.places else {}
         return {
+            **entropy,
             "nats": -found.logprob,
             "bits": -found.logprob / math.log(2),
             "tokens": float(found.tokens),

@@ -157,6 +157,8 @@ class Scoring:
 
     prompt: str
     continuations: tuple[str, ...]
+    has_places: bool = False
+    """Whether each token is told with the distribution at its place; it is slower."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +223,16 @@ class Likeness(NamedTuple):
     f1: float
 
 
+class Place(NamedTuple):
+    """A token of a continuation, and what else could have stood there; natural logarithms."""
+
+    logprob: float
+    entropy: float
+    """The mean of -log p under p, over the vocabulary."""
+    deviation: float
+    """The standard deviation of log p under p."""
+
+
 class Likelihood(NamedTuple):
     """How probable a continuation is."""
 
@@ -229,6 +241,8 @@ class Likelihood(NamedTuple):
     tokens: int
     is_greedy: bool
     """Whether each token was the most probable one."""
+    places: tuple[Place, ...] = ()
+    """Of its tokens, where they were asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

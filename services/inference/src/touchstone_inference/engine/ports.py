@@ -11,6 +11,7 @@ from touchstone_inference.engine.core.generation import (
     Piece,
     Prefilled,
     Score,
+    Scoring,
     Transfers,
     Turn,
 )
@@ -49,8 +50,8 @@ class Model(Protocol):
         """
         ...
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
-        """Return log-probabilities of continuations.
+    async def score(self, request: Scoring) -> list[Score]:
+        """Return log-probabilities of continuations, in their order.
 
         Raises:
             EngineCannot: This engine cannot.

@@ -15,6 +15,7 @@ from touchstone_inference.router.core.generation import (
     Passage,
     Piece,
     Question,
+    Scoring,
     Turn,
 )
 from touchstone_inference.router.core.observing import Json
@@ -40,9 +41,7 @@ class Engine(Protocol):
         """Begin to continue a conversation. Leaving the context cancels what is not finished."""
         ...
 
-    async def score(
-        self, prompt: str, continuations: Sequence[str], *, timeout_seconds: float
-    ) -> tuple[ContinuationScore, ...]:
+    async def score(self, scoring: Scoring, *, timeout_seconds: float) -> tuple[ContinuationScore, ...]:
         """Score continuations of a prompt."""
         ...
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import httpx
 
 from touchstone_inference import errors
 from touchstone_inference.engine.adapters import llamacpp_wire
-from touchstone_inference.engine.core import chat
+from touchstone_inference.engine.core import chat, scoring
 from touchstone_inference.engine.core.arguments import Arguments
 from touchstone_inference.engine.core.generation import (
     Capability,
@@ -26,12 +26,12 @@ from touchstone_inference.engine.core.generation import (
     Piece,
     Sampling,
     Score,
+    Scoring,
     Turn,
 )
 
 ENGINE_TYPE = "LlamaCpp"
-CAPABILITIES = frozenset({Capability.JSON_SCHEMA, Capability.LOGPROBS, Capability.PREFIX_CACHE})
-"""No SCORE: the server takes requests for the log-probabilities of a prompt and silently leaves them out."""
+CAPABILITIES = frozenset({Capability.JSON_SCHEMA, Capability.LOGPROBS, Capability.SCORE, Capability.PREFIX_CACHE})
 CONNECT_SECONDS = 5.0
 QUIET = 1
 """llama.cpp's verbosity: errors only."""
@@ -54,6 +54,7 @@ class LlamaCpp:
         )
         self._server: Any = None
         self._client: httpx.AsyncClient | None = None
+        self._begin = self._vocabulary = 0
 
     @property
     def description(self) -> Description:
@@ -83,6 +84,9 @@ class LlamaCpp:
         )
         async for _ in self.generate(Generation(prompt="Hello", sampling=Sampling(max_output_tokens=1))):
             pass
+        markers = (await self._door.get("/props")).json()
+        (self._begin,) = await self._tokens(markers["bos_token"] or markers["eos_token"], has_begin=False)
+        self._vocabulary = int((await self._door.get("/v1/models")).json()["data"][0]["meta"]["n_vocab"])
 
     def _load(self, key: str) -> Any:
         try:
@@ -119,8 +123,7 @@ class LlamaCpp:
                         event = json.loads(value)
                         yield llamacpp_wire.piece({"error": event} if field == "error" else event, request)
         except httpx.HTTPError as error:
-            logger.exception("llama.cpp's door does not answer")
-            raise errors.EngineBroke("llama.cpp does not answer. Try another replica.") from error
+            raise _silent() from error
 
     def render(self, turns: Sequence[Turn]) -> str:
         """Render a conversation as ChatML."""
@@ -128,17 +131,51 @@ class LlamaCpp:
 
     async def count_tokens(self, prompt: str) -> int:
         """Count the tokens of a prompt, markers as one token each."""
-        body = {"content": prompt, "parse_special": True, "add_special": True}
-        answer = await self._door.post("/tokenize", json=body)
-        return len(answer.json()["tokens"])
+        return len(await self._tokens(prompt))
 
     async def embed(self, inputs: Sequence[str]) -> tuple[list[list[float]], int]:
         """Refuse: a model that is loaded to generate has no pooled embeddings."""
         raise errors.EngineCannot(ENGINE_TYPE, "Embed")
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
-        """Refuse: the server cannot score a given text."""
-        raise errors.EngineCannot(ENGINE_TYPE, "Score")
+    async def score(self, request: Scoring) -> list[Score]:
+        """Return log-probabilities of continuations, each after the prompt.
+
+        The server tells none of a prompt. It does tell the model's own of what it generates, whatever it was made to
+        generate: each continuation is generated, by a grammar of its tokens. So it takes as long as generating it.
+        """
+        if request.adapter:
+            raise errors.AdapterNotLoaded(request.adapter, [])
+        return [await self._score(request, continuation) for continuation in request.continuations]
+
+    async def _score(self, request: Scoring, continuation: str) -> Score:
+        before, whole = scoring.cut(
+            await self._tokens(request.prompt), await self._tokens(request.prompt + continuation), self._begin
+        )
+        scored = whole[len(before) :]
+        if not scored:
+            return Score(tokens=(), is_greedy=True)
+        if await self._tokens(continuation) != await self._tokens(continuation, has_markers=False):
+            raise errors.RequestRefused("A continuation holds a marker of the chat template. Leave it out.")
+        if len(whole) >= self._description.context_tokens:
+            raise errors.PromptOverContext(len(whole), self._description.context_tokens)
+        body = llamacpp_wire.scoring_request(before, scored, has_distributions=request.has_distributions)
+        vocabulary = self._vocabulary if request.has_distributions else None
+        answer = await self._ask("/completion", body)
+        return await asyncio.to_thread(llamacpp_wire.score, answer, scored, vocabulary=vocabulary)
+
+    async def _tokens(self, text: str, *, has_begin: bool = True, has_markers: bool = True) -> list[int]:
+        body = {"content": text, "parse_special": has_markers, "add_special": has_begin}
+        tokens: list[int] = (await self._ask("/tokenize", body))["tokens"]
+        return tokens
+
+    async def _ask(self, path: str, body: Mapping[str, Any]) -> Any:
+        try:
+            answer = await self._door.post(path, json=body)
+        except httpx.HTTPError as error:
+            raise _silent() from error
+        if answer.status_code != httpx.codes.OK:
+            raise llamacpp_wire.failure(answer.json()["error"])
+        return answer.json()
 
     async def wait_until_broken(self) -> None:
         """Never return: it lives and dies with this process."""
@@ -155,3 +192,8 @@ class LlamaCpp:
         if self._client is None:
             raise errors.EngineBroke("The model is not loaded yet. Wait until health says SERVING.")
         return self._client
+
+
+def _silent() -> errors.EngineBroke:
+    logger.exception("llama.cpp's door does not answer")
+    return errors.EngineBroke("llama.cpp does not answer. Try another replica.")

@@ -1,18 +1,20 @@
 """Requests and answers of llama.cpp's server, to and from ours. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from touchstone_runtime.errors import DomainError
 
 from touchstone_inference import errors
+from touchstone_inference.engine.core.distributions import CONSIDERED, distribution
 from touchstone_inference.engine.core.generation import (
     Alternative,
     End,
     Finish,
     Generation,
     Piece,
+    Score,
     Timings,
     TokenLogprob,
     Usage,
@@ -45,6 +47,46 @@ def completion_request(request: Generation, *, stops: tuple[str, ...]) -> dict[s
     if request.logprobs is not None:
         body["n_probs"] = max(request.logprobs, 1)
     return body
+
+
+def scoring_request(before: Sequence[int], scored: Sequence[int], *, has_distributions: bool) -> dict[str, Any]:
+    """Write a request for `POST /completion` that can generate nothing but the scored tokens."""
+    return {
+        "prompt": list(before),
+        "cache_prompt": True,
+        "n_predict": len(scored),
+        "grammar": "root ::= " + " ".join(f"<[{token}]>" for token in scored),
+        "n_probs": CONSIDERED if has_distributions else 1,
+    }
+
+
+def score(answer: Json, scored: Sequence[int], *, vocabulary: int | None) -> Score:
+    """Read what was generated as the scored tokens, with the model's own log-probabilities: before the grammar.
+
+    Args:
+        answer: The server's.
+        scored: The tokens it was made to generate.
+        vocabulary: How many tokens there are, where distributions are to be told. None: they are not.
+
+    Raises:
+        EngineBroke: It generated anything else.
+    """
+    entries = answer.get("completion_probabilities", ())
+    if [entry["id"] for entry in entries] != list(scored):
+        raise errors.EngineBroke("llama.cpp did not generate what was to be scored. Try again.")
+    return Score(
+        tokens=tuple(
+            TokenLogprob(
+                entry["token"],
+                float(entry["logprob"]),
+                distribution=distribution([float(other["logprob"]) for other in entry["top_logprobs"]], vocabulary)
+                if vocabulary
+                else None,
+            )
+            for entry in entries
+        ),
+        is_greedy=all(entry["top_logprobs"][0]["id"] == entry["id"] for entry in entries),
+    )
 
 
 def piece(event: Json, request: Generation) -> Piece:

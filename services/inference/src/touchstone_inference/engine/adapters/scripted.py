@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from touchstone_inference import errors
 from touchstone_inference.engine.core import chat
 from touchstone_inference.engine.core.arguments import Arguments, Rule
+from touchstone_inference.engine.core.distributions import distribution
 from touchstone_inference.engine.core.generation import (
     Alternative,
     Capability,
@@ -23,6 +24,7 @@ from touchstone_inference.engine.core.generation import (
     Generation,
     Piece,
     Score,
+    Scoring,
     Timings,
     TokenLogprob,
     Turn,
@@ -32,6 +34,9 @@ from touchstone_inference.engine.core.generation import (
 ENGINE_TYPE = "Scripted"
 CAPABILITIES = frozenset({Capability.SCORE, Capability.EMBED, Capability.LOGPROBS, Capability.PREFIX_CACHE})
 REMEMBERED_PROMPTS = 256
+SAID, UNSAID = -0.1, -3.0
+"""Log-probabilities of words that a prompt holds, and of others."""
+VOCABULARY = 1000
 
 _TOKEN = re.compile(r"\S+\s*|\s+")
 _LAST_USER = re.compile(r".*<\|im_start\|>user\n(.*?)<\|im_end\|>", re.DOTALL)
@@ -119,14 +124,17 @@ class Scripted:
         vectors = [unit_vector(text, self._arguments.number("dimensions")) for text in inputs]
         return vectors, sum(len(tokens(text)) for text in inputs)
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
+    async def score(self, request: Scoring) -> list[Score]:
         """Score words by whether the prompt holds them: what was said is likelier than what was not."""
-        said = {word.strip().lower() for word in tokens(prompt)}
+        said = {word.strip().lower() for word in tokens(request.prompt)}
+        found = distribution((SAID, UNSAID), VOCABULARY) if request.has_distributions else None
         scores = []
-        for continuation in continuations:
-            words = tokens(continuation)
-            logprobs = tuple(TokenLogprob(w, -0.1 if w.strip().lower() in said else -3.0) for w in words)
-            scores.append(Score(logprobs, all(entry.logprob == -0.1 for entry in logprobs)))
+        for continuation in request.continuations:
+            logprobs = tuple(
+                TokenLogprob(word, SAID if word.strip().lower() in said else UNSAID, distribution=found)
+                for word in tokens(continuation)
+            )
+            scores.append(Score(logprobs, all(entry.logprob == SAID for entry in logprobs)))
         return scores
 
     async def wait_until_broken(self) -> None:

@@ -19,8 +19,9 @@ from touchstone_inference import errors
 from touchstone_inference.chips import Precision
 from touchstone_inference.engine.adapters import vllm_metrics, vllm_options, vllm_wire
 from touchstone_inference.engine.adapters.vllm_options import Hardware, Transfer
-from touchstone_inference.engine.core import chat
+from touchstone_inference.engine.core import chat, scoring
 from touchstone_inference.engine.core.arguments import Arguments
+from touchstone_inference.engine.core.distributions import CONSIDERED
 from touchstone_inference.engine.core.generation import (
     Capability,
     Description,
@@ -29,6 +30,7 @@ from touchstone_inference.engine.core.generation import (
     Prefilled,
     Sampling,
     Score,
+    Scoring,
     Transfers,
     Turn,
 )
@@ -241,30 +243,36 @@ class Vllm:
             embedded = await asyncio.gather(*(one(text) for text in inputs))
         return [vector for vector, _ in embedded], sum(count for _, count in embedded)
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
+    async def score(self, request: Scoring) -> list[Score]:
         """Return log-probabilities of continuations, each after the prompt; all are computed together."""
         with _translated():
-            return list(await asyncio.gather(*(self._score(prompt, text) for text in continuations)))
+            return list(await asyncio.gather(*(self._score(request, text) for text in request.continuations)))
 
-    async def _score(self, prompt: str, continuation: str) -> Score:
+    async def _score(self, request: Scoring, continuation: str) -> Score:
         from vllm import SamplingParams  # noqa: PLC0415 - loaded by start
 
-        before = self._tokens(prompt) if prompt else []
-        if not before:  # the first token needs something to be probable after
-            begin = self._tokenizer.bos_token_id
-            before = [self._tokenizer.eos_token_id if begin is None else begin]
-        # Tokens are cut as in the whole text, as the model would see it.
-        whole = self._tokens(prompt + continuation) if prompt else before + self._tokens(continuation)
+        begin = self._tokenizer.bos_token_id
+        before, whole = scoring.cut(
+            self._tokens(request.prompt),
+            self._tokens(request.prompt + continuation),
+            self._tokenizer.eos_token_id if begin is None else begin,
+        )
         scored = whole[len(before) :]
         if not scored:
             return Score(tokens=(), is_greedy=True)
         if len(whole) >= self._description.context_tokens:
             raise errors.PromptOverContext(len(whole), self._description.context_tokens)
-        sampling = SamplingParams(max_tokens=1, prompt_logprobs=1)
-        async with aclosing(self._outputs(whole, sampling)) as outputs:
+        # Flat: an object for each of a thousand alternatives at each place would take longer than the model does.
+        sampling = SamplingParams(
+            max_tokens=1, prompt_logprobs=CONSIDERED if request.has_distributions else 1, flat_logprobs=True
+        )
+        async with aclosing(self._outputs(whole, sampling, request.adapter)) as outputs:
             async for output in outputs:
                 if output.finished:
-                    return vllm_wire.score(scored, output.prompt_logprobs, self._text)
+                    vocabulary = self._running.model_config.get_vocab_size() if request.has_distributions else None
+                    return await asyncio.to_thread(
+                        vllm_wire.score, scored, output.prompt_logprobs, self._text, vocabulary=vocabulary
+                    )
         raise errors.EngineBroke("The engine gave no score. Try again.")
 
     async def load_adapter(self, name: str, path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from touchstone_inference.engine.core.arguments import Arguments
+from touchstone_inference.engine.core.distributions import CONSIDERED
 from touchstone_inference.engine.core.splitting import Role
 
 ENVIRONMENT: Mapping[str, str] = {
@@ -64,6 +65,7 @@ def engine_arguments(
         "enable_prompt_embeds": False,
         "generation_config": "vllm",
         "enable_mfu_metrics": True,
+        "max_logprobs": CONSIDERED,
         "runner": word("runner"),
         "max_model_len": max_model_len,
         "max_num_seqs": number("max-num-seqs"),

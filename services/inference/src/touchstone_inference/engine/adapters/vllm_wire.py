@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from touchstone_inference.engine.core.distributions import distribution
 from touchstone_inference.engine.core.generation import (
     Alternative,
     End,
@@ -66,14 +67,27 @@ def token_logprob(token: int, found: Mapping[int, Any], text: Text, *, alternati
     return TokenLogprob(text(token), float(found[token].logprob), top)
 
 
-def score(tokens: Sequence[int], places: Sequence[Mapping[int, Any] | None], text: Text) -> Score:
-    """Read the log-probabilities of the last tokens of a prompt: those of a continuation."""
-    found = [place or {} for place in places[len(places) - len(tokens) :]]
+def score(tokens: Sequence[int], flat: Any, text: Text, *, vocabulary: int | None) -> Score:
+    """Read the log-probabilities of the last tokens of a prompt: those of a continuation.
+
+    Args:
+        tokens: The continuation's.
+        flat: vLLM's FlatLogprobs of the whole prompt. Of each place: the token that stands there, then the most
+            probable ones, that one among them where it is one of them.
+        text: Gives the text of a token.
+        vocabulary: How many tokens there are, where distributions are to be told. None: they are not.
+    """
+    starts, ends = flat.start_indices[-len(tokens) :], flat.end_indices[-len(tokens) :]
+    spread = [
+        distribution(flat.logprobs[start + 1 : end], vocabulary) if vocabulary else None
+        for start, end in zip(starts, ends, strict=True)
+    ]
     return Score(
         tokens=tuple(
-            token_logprob(token, place, text, alternatives=0) for token, place in zip(tokens, found, strict=True)
+            TokenLogprob(text(token), float(flat.logprobs[start]), distribution=found)
+            for token, start, found in zip(tokens, starts, spread, strict=True)
         ),
-        is_greedy=all(place[token].rank == 1 for token, place in zip(tokens, found, strict=True)),
+        is_greedy=all(flat.ranks[start] == 1 for start in starts),
     )
 
 

@@ -15,6 +15,7 @@ from touchstone_inference.engine.core.generation import (
     Prefilled,
     Sampling,
     Score,
+    Scoring,
     Speaker,
     TokenLogprob,
     Transfers,
@@ -88,7 +89,18 @@ def response(piece: Piece) -> pb.GenerateResponse:
 def logprob(entry: TokenLogprob) -> pb.TokenLogprob:
     """Write a token with its log-probability."""
     top = [pb.TokenAlternative(token=other.token, logprob=other.logprob) for other in entry.top]
-    return pb.TokenLogprob(token=entry.token, logprob=entry.logprob, top=top)
+    distribution = pb.TokenDistribution(**entry.distribution._asdict()) if entry.distribution else None
+    return pb.TokenLogprob(token=entry.token, logprob=entry.logprob, top=top, distribution=distribution)
+
+
+def scoring(message: pb.ScoreRequest) -> Scoring:
+    """Read what is to be scored."""
+    return Scoring(
+        prompt=message.prompt,
+        continuations=tuple(message.continuations),
+        adapter=message.adapter,
+        has_distributions=message.distributions,
+    )
 
 
 def scores(found: Sequence[Score]) -> pb.ScoreResponse:

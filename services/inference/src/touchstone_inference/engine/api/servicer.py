@@ -78,7 +78,7 @@ class EngineServicer(pb_grpc.EngineServiceServicer):
 
     async def Score(self, request: pb.ScoreRequest, context: Any) -> pb.ScoreResponse:  # noqa: N802
         """Return log-probabilities of continuations."""
-        return convert.scores(await self._service.score(request.prompt, request.continuations))
+        return convert.scores(await self._service.score(convert.scoring(request)))
 
     async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:  # noqa: N802
         """Return one vector for each input."""

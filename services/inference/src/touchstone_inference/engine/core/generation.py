@@ -35,12 +35,22 @@ class Alternative(NamedTuple):
     logprob: float
 
 
+class Distribution(NamedTuple):
+    """How the probability lies over the vocabulary at a place."""
+
+    entropy: float
+    """In nats: the mean of -log p under p."""
+    deviation: float
+    """The standard deviation of log p under p, in nats."""
+
+
 class TokenLogprob(NamedTuple):
     """A token, the natural logarithm of its probability, and the most probable tokens at its place."""
 
     token: str
     logprob: float
     top: tuple[Alternative, ...] = ()
+    distribution: Distribution | None = None
 
 
 class Usage(NamedTuple):
@@ -130,6 +140,19 @@ class Generation:
     """The name of a loaded adapter; empty: the base model."""
     handoff: Handoff | None = None
     """Where the prompt's KV blocks lie, if another engine has computed them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """A request for the log-probabilities of given continuations, each after the prompt."""
+
+    prompt: str
+    """Empty: from the start of the text."""
+    continuations: tuple[str, ...]
+    adapter: str = ""
+    """The name of a loaded adapter; empty: the base model."""
+    has_distributions: bool = False
+    """Whether to tell the distribution at each place."""
 
 
 class Score(NamedTuple):

@@ -19,6 +19,7 @@ from touchstone_inference.engine.core.generation import (
     Piece,
     Prefilled,
     Score,
+    Scoring,
     Transfers,
     Turn,
     Usage,
@@ -151,7 +152,7 @@ class EngineService:
         async with self._slot():
             return await self._model.embed(inputs)
 
-    async def score(self, prompt: str, continuations: Sequence[str]) -> list[Score]:
+    async def score(self, request: Scoring) -> list[Score]:
         """Return log-probabilities of continuations.
 
         Raises:
@@ -159,10 +160,10 @@ class EngineService:
             EngineCannot: This engine cannot.
         """
         most = validation.MAX_CONTINUATIONS
-        validation.refuse(validation.check_count("continuations", len(continuations), most))
+        validation.refuse(validation.check_count("continuations", len(request.continuations), most))
         self._need(Capability.SCORE, "Score")
         async with self._slot():
-            return await self._model.score(prompt, continuations)
+            return await self._model.score(request)
 
     def _need(self, capability: Capability, what: str) -> None:
         if capability not in self.description.capabilities:

@@ -22,7 +22,9 @@ from touchstone_inference.router.core.generation import (
     Piece,
     Role,
     Sampling,
+    Scoring,
     TokenAlternative,
+    TokenDistribution,
     TokenLogprob,
     Turn,
     Usage,
@@ -102,11 +104,14 @@ class GrpcEngine:
         finally:
             call.cancel()  # has no effect on a call that has ended
 
-    async def score(
-        self, prompt: str, continuations: Sequence[str], *, timeout_seconds: float
-    ) -> tuple[ContinuationScore, ...]:
+    async def score(self, scoring: Scoring, *, timeout_seconds: float) -> tuple[ContinuationScore, ...]:
         """Score continuations of a prompt."""
-        request = pb.ScoreRequest(prompt=prompt, continuations=continuations)
+        request = pb.ScoreRequest(
+            prompt=scoring.prompt,
+            continuations=scoring.continuations,
+            adapter=scoring.adapter,
+            distributions=scoring.has_distributions,
+        )
         with _translated():
             response = await self._stub.Score(request, timeout=timeout_seconds)
         return tuple(
@@ -252,6 +257,9 @@ def _logprobs(tokens: Sequence[pb.TokenLogprob]) -> tuple[TokenLogprob, ...]:
             token=token.token,
             logprob=token.logprob,
             top=tuple(TokenAlternative(token=other.token, logprob=other.logprob) for other in token.top),
+            distribution=TokenDistribution(entropy=token.distribution.entropy, deviation=token.distribution.deviation)
+            if token.HasField("distribution")
+            else None,
         )
         for token in tokens
     )

@@ -33,6 +33,7 @@ from touchstone_inference.router.core.generation import (
     FinishReason,
     Piece,
     Sampling,
+    Scoring,
     TokenAlternative,
     TokenLogprob,
     Turn,
@@ -118,11 +119,9 @@ class ExternalEngine:
         except (KeyError, TypeError, ValueError) as error:
             raise _unintelligible() from error
 
-    async def score(
-        self, prompt: str, continuations: Sequence[str], *, timeout_seconds: float
-    ) -> tuple[ContinuationScore, ...]:
+    async def score(self, scoring: Scoring, *, timeout_seconds: float) -> tuple[ContinuationScore, ...]:
         """Refuse: such APIs score no given text."""
-        del prompt, continuations, timeout_seconds
+        del scoring, timeout_seconds
         raise errors.CapabilityMissing(self._revision, Capability.SCORE)
 
     async def count_tokens(self, conversation: Sequence[Turn], *, timeout_seconds: float) -> int:

@@ -18,6 +18,7 @@ from touchstone_inference.router.core.generation import (
     Question,
     Role,
     Sampling,
+    Scoring,
     TokenLogprob,
     Turn,
 )
@@ -72,6 +73,16 @@ def answer_part(part: AnswerPart) -> pb.GenerateResponse:
             return _closing(part)
         case _:
             assert_never(part)
+
+
+def scoring(message: pb.ScoreRequest) -> Scoring:
+    """Read what is to be scored."""
+    return Scoring(
+        prompt=message.prompt,
+        continuations=tuple(message.continuations),
+        adapter=message.adapter,
+        has_distributions=message.distributions,
+    )
 
 
 def scores(continuations: Sequence[ContinuationScore]) -> list[pb.ContinuationScore]:
@@ -196,6 +207,11 @@ def _logprobs(tokens: Sequence[TokenLogprob]) -> list[pb.TokenLogprob]:
             token=token.token,
             logprob=token.logprob,
             top=[pb.TokenAlternative(token=other.token, logprob=other.logprob) for other in token.top],
+            distribution=pb.TokenDistribution(
+                entropy=token.distribution.entropy, deviation=token.distribution.deviation
+            )
+            if token.distribution
+            else None,
         )
         for token in tokens
     ]

@@ -65,10 +65,9 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         self, request: pb.ScoreRequest, context: "grpc.aio.ServicerContext[pb.ScoreRequest, pb.ScoreResponse]"
     ) -> pb.ScoreResponse:
         """Score continuations."""
-        continuations = tuple(request.continuations)
         call = self._call(context)
         await self._guard.admit(call.headers, request.model)
-        scored = await self._asking.score(request.model, request.prompt, continuations, call)
+        scored = await self._asking.score(request.model, convert.scoring(request), call)
         return pb.ScoreResponse(scores=convert.scores(scored.scores), revision=scored.revision)
 
     async def CountTokens(  # noqa: N802

@@ -64,12 +64,21 @@ class TokenAlternative:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenDistribution:
+    """How the probability lay over the vocabulary at a place: entropy and standard deviation of log p, in nats."""
+
+    entropy: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLogprob:
     """One token with its log-probability, natural logarithm."""
 
     token: str
     logprob: float
     top: tuple[TokenAlternative, ...] = ()
+    distribution: TokenDistribution | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +129,19 @@ class Piece:
     logprobs: tuple[TokenLogprob, ...] = ()
     finish: Finish | None = None
     """Set on the last piece only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scoring:
+    """What is asked about continuations of a prompt."""
+
+    prompt: str
+    """Used as it is, without the prompt template."""
+    continuations: tuple[str, ...]
+    adapter: str = ""
+    """One of the revision's adapters; empty: the model without any."""
+    has_distributions: bool = False
+    """Whether to tell the distribution at each place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import jsonschema
 from touchstone_runtime.errors import Invalid, Violation
 
-from touchstone_inference.router.core.generation import Question, Role, Sampling, Turn
+from touchstone_inference.router.core.generation import Question, Role, Sampling, Scoring, Turn
 
 CONTENT_BYTES = 1 << 20
 MESSAGES = 256
@@ -46,12 +46,12 @@ def check_inputs(model: str, inputs: Sequence[str]) -> None:
     _refuse(*_model(model), *_texts("inputs", inputs, INPUTS))
 
 
-def check_continuations(model: str, prompt: str, continuations: Sequence[str]) -> None:
+def check_scoring(model: str, scoring: Scoring) -> None:
     """Check what Score is asked. Raises Invalid."""
     _refuse(
         *_model(model),
-        *_at_most_bytes("prompt", prompt, CONTENT_BYTES),
-        *_texts("continuations", continuations, CONTINUATIONS),
+        *_at_most_bytes("prompt", scoring.prompt, CONTENT_BYTES),
+        *_texts("continuations", scoring.continuations, CONTINUATIONS),
     )
 
 

@@ -110,6 +110,16 @@ class Revision:
     weight_percent: int
     endpoints: tuple[Endpoint, ...]
 
+    def check_adapter(self, adapter: str) -> None:
+        """Refuse an adapter that it does not have: its replicas all load the same ones before they serve.
+
+        Raises:
+            AdapterNotLoaded: There is none of this name; empty means the model without any.
+        """
+        known = sorted(each.name for each in self.manifest.bundle.adapters)
+        if adapter and adapter not in known:
+            raise errors.AdapterNotLoaded(adapter, known)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from touchstone_runtime.errors import DomainError
 
 from touchstone_inference.router.core import validation
-from touchstone_inference.router.core.generation import ContinuationScore, Embeddings, Turn, Usage
+from touchstone_inference.router.core.generation import ContinuationScore, Embeddings, Scoring, Turn, Usage
 from touchstone_inference.router.core.metrics import Observation, Outcome, RevisionMetrics
 from touchstone_inference.router.ports import Capability
 from touchstone_inference.router.service.generating import CALLERS_FAULT
@@ -67,17 +67,20 @@ class Asking:
             tally.input_tokens = embeddings.input_tokens
         return Embedded(embeddings, route.model.name, route.revision.name)
 
-    async def score(self, model: str, prompt: str, continuations: Sequence[str], call: Call) -> Scored:
-        """Score continuations. Raises CapabilityMissing where the engine cannot."""
-        validation.check_continuations(model, prompt, continuations)
+    async def score(self, model: str, scoring: Scoring, call: Call) -> Scored:
+        """Score continuations.
+
+        Raises:
+            CapabilityMissing: The engine cannot.
+            AdapterNotLoaded: The revision does not have the adapter.
+        """
+        validation.check_scoring(model, scoring)
         route = self._placing.route(model, call)
         async with self._counted(route):
+            route.revision.check_adapter(scoring.adapter)
             await self._placing.require(route, call, Capability.SCORE)
             scores = await self._placing.ask(
-                route,
-                call,
-                prompt,
-                lambda engine, seconds: engine.score(prompt, continuations, timeout_seconds=seconds),
+                route, call, scoring.prompt, lambda engine, seconds: engine.score(scoring, timeout_seconds=seconds)
             )
         return Scored(scores, route.revision.name)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from touchstone_runtime.errors import DomainError, Kind
 
-from touchstone_inference import errors
 from touchstone_inference.router.core import replicas, validation
 from touchstone_inference.router.core.generation import (
     AnswerPart,
@@ -20,7 +19,6 @@ from touchstone_inference.router.core.generation import (
     Timings,
 )
 from touchstone_inference.router.core.metrics import Observation, Outcome, RevisionMetrics
-from touchstone_inference.router.core.view import Revision
 from touchstone_inference.router.ports import Capability, ChatTrace, Engine, Tracing
 from touchstone_inference.router.service.placing import Call, Placing, Route
 from touchstone_inference.router.service.prompting import Prompt, Prompting
@@ -70,7 +68,7 @@ class Generating:
             digest=route.revision.digest,
             request_id=call.request_id,
         )
-        _check_adapter(route.revision, question.adapter)
+        route.revision.check_adapter(question.adapter)
         progress = _Progress()
         outcome, failure = Outcome.FAILED, Kind.INTERNAL.value
         try:
@@ -184,10 +182,3 @@ def _needed(question: Question) -> list[Capability]:
     """Say what the engine must be able to do for a question."""
     needed = {Capability.JSON_SCHEMA: bool(question.json_schema), Capability.LOGPROBS: question.logprobs is not None}
     return [capability for capability, is_needed in needed.items() if is_needed]
-
-
-def _check_adapter(revision: Revision, adapter: str) -> None:
-    """Refuse an adapter that the revision does not have: its replicas all load the same ones before they serve."""
-    known = sorted(each.name for each in revision.manifest.bundle.adapters)
-    if adapter and adapter not in known:
-        raise errors.AdapterNotLoaded(adapter, known)
