@@ -85,7 +85,8 @@ class LlamaCpp:
         async for _ in self.generate(Generation(prompt="Hello", sampling=Sampling(max_output_tokens=1))):
             pass
         markers = (await self._door.get("/props")).json()
-        (self._begin,) = await self._tokens(markers["bos_token"] or markers["eos_token"], has_begin=False)
+        begin = await self._tokens(markers["bos_token"] or markers["eos_token"], has_begin=False)
+        self._begin = begin[0] if begin else 0  # a model without any marker: its first token
         self._vocabulary = int((await self._door.get("/v1/models")).json()["data"][0]["meta"]["n_vocab"])
 
     def _load(self, key: str) -> Any:
