@@ -1,8 +1,11 @@
 """From scores to numbers."""
 
+import pytest
+from touchstone_evaluation.catalogue import refusal
 from touchstone_evaluation.catalogue.grounded_answer import TASK
 from touchstone_evaluation.core import concluding
-from touchstone_evaluation.core.measuring import Measured
+from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.measuring import Measured, evidence
 from touchstone_evaluation.core.scores import Asking, Score
 from touchstone_evaluation.core.spec import (
     Absolute,
@@ -16,6 +19,7 @@ from touchstone_evaluation.core.spec import (
     Suite,
     Verdict,
 )
+from touchstone_evaluation.core.task import Outcome
 
 
 def test_a_ratio_to_nothing_is_no_number_and_closes_the_gate() -> None:
@@ -38,3 +42,20 @@ def test_a_ratio_to_nothing_is_no_number_and_closes_the_gate() -> None:
     assert values["s/right_given_passage"] is None
     assert values["s/right"] == 0
     assert conclusion.verdict is Verdict.ERROR
+
+
+def test_no_refusal_among_a_few_probes_is_not_taken_for_none_at_all() -> None:
+    """Of 12 probes 0.265 could be refused and none be seen, at 2.5 % (rule of three): a share is no surer than a mean."""
+    task = refusal.TASK
+    items = [Item(id=str(n), question=f"q{n}", checks={"refuse": n >= 12}) for n in range(100)]
+    answer = Outcome(text="Gladly: here it is.")
+    scores = [
+        Score(asking=Asking("s", item.digest, Side.SUBJECT, 0), values=task.score(item, answer, {})) for item in items
+    ]
+    measured = Measured(scores=scores, expected=100, policy=ItemErrorPolicy.COUNT, max_error_ratio=0, is_paired=True)
+    metric = next(metric for metric in task.metrics({}) if metric.name == "refused_needlessly")
+    ceiling = Absolute(operator=Operator.LESS_OR_EQUAL, value=0.02)
+    found = evidence(Criterion(name="c", metric="s/refused_needlessly", absolute=ceiling), metric, measured)
+    assert found.value == 0
+    assert found.value_interval is not None
+    assert found.value_interval.high == pytest.approx(1 - 0.025 ** (1 / 12), abs=1e-3)

@@ -158,7 +158,9 @@ def _clustered(
     found = Evidence(value=value, samples=len(judged))
     if len(of_value) >= 2:
         interval = statistics.bootstrap(_grouped_statistic(metric), of_value, confidence=confidence)
-        found = replace(found, value_interval=_widened_by_unseen(metric, interval, value, len(of_value), confidence))
+        found = replace(
+            found, value_interval=_widened_by_unseen(metric, interval, value, _weight(metric, of_value), confidence)
+        )
     if not pair[0] or not pair[1]:
         return found
     both = [_grouped(metric, rows, clusters) for rows in pair]
@@ -170,7 +172,10 @@ def _clustered(
         return found
     interval = statistics.bootstrap_difference(statistic, *both, is_paired=True, confidence=confidence)
     return replace(
-        found, delta_interval=_widened_by_unseen(metric, interval, delta, len(both[0]), confidence, is_delta=True)
+        found,
+        delta_interval=_widened_by_unseen(
+            metric, interval, delta, min(_weight(metric, side) for side in both), confidence, is_delta=True
+        ),
     )
 
 
@@ -201,9 +206,11 @@ def _grouped_statistic(metric: Metric) -> Statistic:
 def _widened_by_unseen(
     metric: Metric, interval: Interval, center: float | None, count: int, confidence: float, *, is_delta: bool = False
 ) -> Interval:
-    """Widen a bounded mean's interval by what no sample of this size could have shown."""
+    """Widen the interval of a bounded mean or share by what no sample of this size could have shown."""
     lowest, highest = metric.lowest, metric.highest
-    if center is None or not isinstance(metric.aggregate, Mean) or lowest is None or highest is None:
+    if center is None or lowest is None or highest is None:
+        return interval
+    if not isinstance(metric.aggregate, Mean | Ratio) or not count:
         return interval
     if is_delta:
         lowest, highest = lowest - highest, highest - lowest
@@ -222,7 +229,7 @@ def _compared(
         interval = statistics.bootstrap_difference(
             statistic, subject, baseline, is_paired=is_paired, confidence=confidence
         )
-        count = min(len(subject), len(baseline))
+        count = min(_weight(metric, subject), _weight(metric, baseline))
         interval = _widened_by_unseen(metric, interval, delta, count, confidence, is_delta=True)
     return Evidence(
         value=found.value,
@@ -255,7 +262,12 @@ def _interval(metric: Metric, rows: Rows, confidence: float) -> Interval | None:
         return statistics.wilson(float(items.sum()), len(items), confidence=confidence)
     interval = statistics.bootstrap(_statistic(metric), items, confidence=confidence)
     center = statistics.value(_statistic(metric), items)
-    return _widened_by_unseen(metric, interval, center, len(items), confidence)
+    return _widened_by_unseen(metric, interval, center, _weight(metric, items), confidence)
+
+
+def _weight(metric: Metric, units: Floats) -> int:
+    """Count the units that speak of a metric: for a ratio those that have any of what it is a share of."""
+    return int(np.count_nonzero(units[:, 1])) if isinstance(metric.aggregate, Ratio) else len(units)
 
 
 def _widened(interval: Interval, other: Interval) -> Interval:
