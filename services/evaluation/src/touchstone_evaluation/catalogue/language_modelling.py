@@ -87,7 +87,7 @@ class LanguageModelling:
 
     def ask(self, item: Item, parameters: Parameters) -> Scoring:
         """Score the whole text after nothing."""
-        return Scoring(prompt="", continuations=(item.question,), has_places=bool(parameters.get("entropy")))
+        return Scoring(prompt="", continuations=(item.question,), has_distributions=bool(parameters.get("entropy")))
 
     def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
         """Tell what the sums are made of."""

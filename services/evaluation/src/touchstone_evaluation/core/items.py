@@ -52,3 +52,11 @@ class Item:
         if self.checks:
             content["checks"] = dict(self.checks)
         return ItemDigest(digest_json(content))
+
+
+def label_fault(item: Item) -> str:
+    """Say what is wrong with the label of a response: 0 or 1, of the one there is; empty where there is no response."""
+    if not item.responses:
+        return ""
+    is_labelled = len(item.responses) == 1 and item.answers[:1] in (("0",), ("1",))
+    return "" if is_labelled else "it has responses, but not one whose label, 0 or 1, is its first answer"

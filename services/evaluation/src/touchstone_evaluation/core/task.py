@@ -126,6 +126,13 @@ def share_among(name: str, description: str, *, of: str, per: str, goal: Goal = 
     )
 
 
+def detection(name: str, description: str, *, of: str, label: str = "label", goal: Goal = Goal.MAXIMIZE) -> Metric:
+    """A metric that is the area under the ROC curve of a value that should be higher for items of the label 1."""
+    return Metric(
+        name=name, goal=goal, aggregate=Auroc(of=of, label=label), description=f"{description}.", lowest=0, highest=1
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
     """Asks a model: one user turn."""
@@ -157,7 +164,7 @@ class Scoring:
 
     prompt: str
     continuations: tuple[str, ...]
-    has_places: bool = False
+    has_distributions: bool = False
     """Whether each token is told with the distribution at its place; it is slower."""
 
 

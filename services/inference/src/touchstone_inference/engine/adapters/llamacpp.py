@@ -146,12 +146,11 @@ class LlamaCpp:
         """
         if request.adapter:
             raise errors.AdapterNotLoaded(request.adapter, [])
-        return [await self._score(request, continuation) for continuation in request.continuations]
+        prompt = await self._tokens(request.prompt)
+        return [await self._score(request, prompt, continuation) for continuation in request.continuations]
 
-    async def _score(self, request: Scoring, continuation: str) -> Score:
-        before, whole = scoring.cut(
-            await self._tokens(request.prompt), await self._tokens(request.prompt + continuation), self._begin
-        )
+    async def _score(self, request: Scoring, prompt: list[int], continuation: str) -> Score:
+        before, whole = scoring.cut(prompt, await self._tokens(request.prompt + continuation), self._begin)
         scored = whole[len(before) :]
         if not scored:
             return Score(tokens=(), is_greedy=True)

@@ -246,14 +246,15 @@ class Vllm:
     async def score(self, request: Scoring) -> list[Score]:
         """Return log-probabilities of continuations, each after the prompt; all are computed together."""
         with _translated():
-            return list(await asyncio.gather(*(self._score(request, text) for text in request.continuations)))
+            prompt = self._tokens(request.prompt)
+            return list(await asyncio.gather(*(self._score(request, prompt, text) for text in request.continuations)))
 
-    async def _score(self, request: Scoring, continuation: str) -> Score:
+    async def _score(self, request: Scoring, prompt: list[int], continuation: str) -> Score:
         from vllm import SamplingParams  # noqa: PLC0415 - loaded by start
 
         begin = self._tokenizer.bos_token_id
         before, whole = scoring.cut(
-            self._tokens(request.prompt),
+            prompt,
             self._tokens(request.prompt + continuation),
             self._tokenizer.eos_token_id if begin is None else begin,
         )
