@@ -9,6 +9,7 @@ DomainError (touchstone_runtime.errors)
 ├── ModelNotFound       NOT_FOUND    the weights do not exist or do not have their digest
 ├── RunNotFound         NOT_FOUND    the evaluation service does not know a run
 ├── BuildNotFound       NOT_FOUND    the retrieval service does not know a build
+├── TrainingNotFound    NOT_FOUND    the finetuning service does not know a training
 ├── PeerUnavailable     UNAVAILABLE  a gRPC peer did not answer
 ├── PeerRefused         INVALID      a gRPC peer refuses a request
 ├── DefinitionsOutdated FAILED_PRECONDITION  the installed kinds are older than this operator
@@ -112,6 +113,18 @@ class BuildNotFound(errors.NotFound):
     def __init__(self, dispatch_id: str) -> None:
         super().__init__(
             f"The retrieval service does not know build {dispatch_id}. Start it.", metadata={"dispatch_id": dispatch_id}
+        )
+
+
+class TrainingNotFound(errors.NotFound):
+    """The finetuning service does not know a training."""
+
+    reason = "TRAINING_NOT_FOUND"
+
+    def __init__(self, dispatch_id: str) -> None:
+        super().__init__(
+            f"The finetuning service does not know training {dispatch_id}. Start it.",
+            metadata={"dispatch_id": dispatch_id},
         )
 
 

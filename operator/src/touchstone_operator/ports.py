@@ -8,6 +8,7 @@ from typing import Protocol
 from touchstone_runtime.revisions import Digest
 
 from touchstone_operator.api.evalrun import EvalRunSpec
+from touchstone_operator.api.finetunejob import FinetuneJobSpec
 from touchstone_operator.api.modelselection import SelectionObjective
 from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
@@ -187,6 +188,47 @@ class Retrieval(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """A training to start."""
+
+    dispatch_id: str
+    run: str
+    """Whose training it is: those of one run share their checkpoints."""
+    spec: FinetuneJobSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingReport:
+    """A training as the finetuning service knows it."""
+
+    state: str
+    """Pending, Running, Succeeded, Failed or Cancelled."""
+    stage: str = ""
+    error_reason: str = ""
+    error_message: str = ""
+    heartbeat_time: str = ""
+    """When its worker was last heard of; empty: never."""
+    results: JsonObject = field(default_factory=dict)
+    """Fields of FinetuneJobStatus: attempts, preemptions, progress, metrics, notes, checkpoint, artifact, and more."""
+
+
+class Finetuning(Protocol):
+    """The finetuning service. Errors: PeerUnavailable, PeerRefused."""
+
+    async def start(self, request: TrainingRequest) -> TrainingReport:
+        """Start a training; starting again with the same dispatch id returns the same one."""
+        ...
+
+    async def get(self, dispatch_id: str) -> TrainingReport:
+        """Read a training. Raises TrainingNotFound."""
+        ...
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a training; an ended or unknown one is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """A histogram in seconds; the last bucket has no upper bound."""
 
@@ -286,6 +328,7 @@ class Outside:
     cluster: Cluster
     evaluation: Evaluation
     retrieval: Retrieval
+    finetuning: Finetuning
     traffic: Traffic
     models: Models
     now: Clock

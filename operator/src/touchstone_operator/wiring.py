@@ -12,6 +12,7 @@ from touchstone_operator import objects
 from touchstone_operator.adapters import kube
 from touchstone_operator.adapters.artefacts import ModelDigests
 from touchstone_operator.adapters.evaluation import EvaluationClient
+from touchstone_operator.adapters.finetuning import FinetuningClient
 from touchstone_operator.adapters.inference import TrafficClient, addresses
 from touchstone_operator.adapters.retrieval import RetrievalClient
 from touchstone_operator.edge import definitions, health, watching
@@ -58,9 +59,9 @@ async def run(settings: OperatorSettings) -> None:
 async def _outside(
     settings: OperatorSettings, cluster: kube.KubeCluster, stack: contextlib.AsyncExitStack
 ) -> tuple[Outside, ModelDigests]:
-    evaluation, retrieval = [
+    evaluation, retrieval, finetuning = [
         await stack.enter_async_context(channels.connect(address))
-        for address in (settings.evaluation_address, settings.retrieval_address)
+        for address in (settings.evaluation_address, settings.retrieval_address, settings.finetuning_address)
     ]
     traffic = TrafficClient(
         lambda address: channels.connect(address, token_file=settings.token_file),
@@ -72,6 +73,7 @@ async def _outside(
         cluster=cluster,
         evaluation=EvaluationClient(evaluation),
         retrieval=RetrievalClient(retrieval),
+        finetuning=FinetuningClient(finetuning),
         traffic=traffic,
         models=models,
         now=now,

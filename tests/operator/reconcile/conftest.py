@@ -28,6 +28,8 @@ from touchstone_operator.ports import (
     SelectionReport,
     SelectionRequest,
     StoredIndex,
+    TrainingReport,
+    TrainingRequest,
 )
 from touchstone_operator.reconcile.evalruns import EvalRuns
 from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
@@ -306,6 +308,65 @@ class FakeRetrieval:
             raise errors.PeerUnavailable("retrieval", "it is away")
 
 
+class FakeFinetuning:
+    """Trainings take four looks: two of them at work. A cancelled one has stopped at the look after."""
+
+    def __init__(self) -> None:
+        self.trainings: dict[str, TrainingRequest] = {}
+        self.looks: dict[str, int] = {}
+        self.cancelled: set[str] = set()
+        self.failure: tuple[str, str] | None = None
+        """Reason and message of trainings that fail."""
+        self.heartbeat_time = ""
+        self.is_away = False
+        self.is_endless = False
+
+    async def start(self, request: TrainingRequest) -> TrainingReport:
+        self._answer()
+        self.trainings.setdefault(request.dispatch_id, request)
+        return TrainingReport(state="Pending")
+
+    async def get(self, dispatch_id: str) -> TrainingReport:
+        self._answer()
+        if dispatch_id not in self.trainings:
+            raise errors.TrainingNotFound(dispatch_id)
+        look = self.looks[dispatch_id] = self.looks.get(dispatch_id, 0) + 1
+        if dispatch_id in self.cancelled:
+            return TrainingReport(state="Cancelled", results={"checkpoint": {"step": 10}})
+        if look < 4 or self.is_endless:
+            step = min(10 * look, 30)
+            results = {
+                "attempts": 1,
+                "progress": {"step": step, "totalSteps": 40, "percent": step * 100 // 40},
+                "metrics": [{"name": "train_loss", "value": "1.5", "step": step}],
+                "checkpoint": {"step": 10},
+            }
+            return TrainingReport(
+                state="Running", stage="Training", results=results, heartbeat_time=self.heartbeat_time
+            )
+        if self.failure:
+            return TrainingReport(state="Failed", error_reason=self.failure[0], error_message=self.failure[1])
+        artifact = {
+            "uri": f"file:///out/{'b' * 64}/#sha256={'b' * 64}",
+            "digest": f"sha256:{'b' * 64}",
+            "sizeBytes": 1000,
+            "type": "LoRAAdapter",
+            "rank": 8,
+        }
+        provenance = {"baseModelDigest": f"sha256:{'a' * 64}", "datasetDigest": f"sha256:{'d' * 64}", "seed": 42}
+        return TrainingReport(
+            state="Succeeded", results={"attempts": 1, "artifact": artifact, "provenance": provenance}
+        )
+
+    async def cancel(self, dispatch_id: str) -> None:
+        self._answer()
+        self.cancelled.add(dispatch_id)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise errors.PeerUnavailable("finetuning", "it is away")
+
+
 class FakeTraffic:
     """The router's counters: none until they are set."""
 
@@ -332,6 +393,7 @@ class World:
         self.cluster = FakeCluster(self.clock)
         self.evaluation = FakeEvaluation()
         self.retrieval = FakeRetrieval()
+        self.finetuning = FakeFinetuning()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
         self.platform = Platform(environment={}, namespace="touchstone", has_ray=True, vllm_image="vllm:1")
@@ -341,8 +403,8 @@ class World:
 
     def _reconcilers(self) -> dict[str, Any]:
         outside = Outside(
-            cluster=self.cluster, evaluation=self.evaluation, retrieval=self.retrieval, traffic=self.traffic, models=None,
-            now=self.clock,
+            cluster=self.cluster, evaluation=self.evaluation, retrieval=self.retrieval,
+            finetuning=self.finetuning, traffic=self.traffic, models=None, now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {
             "ModelDeployment": ModelDeployments(outside=outside, platform=self.platform),

@@ -339,13 +339,3 @@ async def tell(world: Any, events: list[tuple[str, Any]]) -> None:
 @given(events=EVENTS)
 def test_an_index_becomes_active_on_evidence_in_any_order(world: Any, events: list[tuple[str, Any]]) -> None:
     asyncio.run(tell(type(world)(), events))
-
-
-async def test_a_finetune_job_says_that_it_is_not_run_yet(world: Any) -> None:
-    world.cluster.put_spec(objects.FINETUNE_JOB, "tune", {"baseModel": {"uri": "file:///model"}})
-    await world.settle()
-    job = world.cluster.objects["FinetuneJob", "default", "tune"]
-    conditions = {c["type"]: (c["status"], c["reason"]) for c in job["status"]["conditions"]}
-    assert conditions["Succeeded"] == ("Unknown", "NotSupportedYet")
-    assert conditions["Stalled"] == ("True", "NotSupportedYet")
-    assert job["status"]["observedGeneration"] == 1

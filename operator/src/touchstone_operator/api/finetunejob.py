@@ -24,6 +24,12 @@ from touchstone_operator.api.evaluations import EvalRunTemplate
 from touchstone_operator.api.servings import Resources
 
 IMMUTABLE = ("baseModel", "method", "dataset", "output")
+FORMATS = (
+    (("LoRA", "QLoRA", "FullSFT"), ("ChatML", "Alpaca")),
+    (("DPO",), ("Preference",)),
+    (("ContinuedPretraining",), ("Text",)),
+)
+"""The formats that methods can learn from."""
 
 
 class BaseModelSource(ApiModel):
@@ -104,6 +110,8 @@ class Hyperparameters(ApiModel):
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 1
     """epochs over the data."""
+    max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
+    """maxSteps ends the training earlier. Unset: no limit."""
     learning_rate: Decimal = "2e-4"
     """learningRate at its peak."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
@@ -193,6 +201,13 @@ class FinetuneJobSpec(ApiModel):
                 (f"self.{name} == oldSelf.{name}", f"{name} cannot be changed: make a new FinetuneJob")
                 for name in IMMUTABLE
             ),
+            *(
+                (
+                    f"!(self.method.type in {list(types)}) || self.dataset.format in {list(formats)}",
+                    f"set dataset.format to {' or '.join(formats)} for type {', '.join(types)}",
+                )
+                for types, formats in FORMATS
+            ),
             (
                 (
                     "has(self.hyperparameters) == has(oldSelf.hyperparameters) && "
@@ -235,8 +250,6 @@ class TrainingMetric(ApiModel):
 class CheckpointStatus(ApiModel):
     """The newest checkpoint."""
 
-    uri: Uri
-    """uri is where it lies."""
     step: Annotated[int, Field(ge=0)]
     """step it was taken at."""
 
@@ -269,6 +282,8 @@ class Provenance(ApiModel):
     """specDigest of the job's spec."""
     seed: Annotated[int, Field(ge=0)] | None = None
     """seed of the run."""
+    code_version: Annotated[str, text(64)] | None = None
+    """codeVersion of the trainer."""
 
 
 class FinetuneJobStatus(ApiModel):
@@ -290,6 +305,8 @@ class FinetuneJobStatus(ApiModel):
     """progress of the present attempt."""
     metrics: Annotated[tuple[TrainingMetric, ...], keyed(32)] | None = None
     """metrics are last values only."""
+    notes: Annotated[tuple[Annotated[str, text(512)], ...], Field(max_length=16)] | None = None
+    """notes say what to know of the training, as that records were too long."""
     checkpoint: CheckpointStatus | None = None
     """checkpoint is the newest one."""
     artifact: TrainedArtifact | None = None

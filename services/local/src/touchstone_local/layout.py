@@ -46,6 +46,11 @@ class StateFolder:
         return self.root / "indexes"
 
     @property
+    def trainings(self) -> Path:
+        """Workspaces and checkpoints of trainings."""
+        return self.root / "trainings"
+
+    @property
     def pki(self) -> Path:
         """Keys and certificates of the embedded API server."""
         return self.root / "pki"
@@ -65,4 +70,4 @@ class StateFolder:
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that must exist before anything starts."""
-        return (self.root, self.logs, self.pods, self.artefacts, self.indexes, self.pki, self.valkey)
+        return (self.root, self.logs, self.pods, self.artefacts, self.indexes, self.trainings, self.pki, self.valkey)

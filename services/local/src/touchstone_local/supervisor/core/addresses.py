@@ -34,6 +34,11 @@ class Addresses:
         return f"{self.subnet}.30:50051"
 
     @property
+    def finetuning(self) -> str:
+        """The finetuning service."""
+        return f"{self.subnet}.35:50051"
+
+    @property
     def collector(self) -> str:
         """Where telemetry goes: OTLP over gRPC."""
         return f"{self.subnet}.40:4317"
@@ -66,7 +71,7 @@ class Addresses:
     def all(self) -> tuple[str, ...]:
         """Return every address that a platform listens on, those of Pods left out."""
         return (
-            self.router, self.http, self.evaluation, self.retrieval, self.collector, self.traces,
+            self.router, self.http, self.evaluation, self.retrieval, self.finetuning, self.collector, self.traces,
             self.broker, self.apiserver, self.kubelet, self.operator,
         )  # fmt: skip
 

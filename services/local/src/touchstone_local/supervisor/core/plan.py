@@ -96,7 +96,7 @@ def processes(options: Options) -> tuple[ProcessSpec, ...]:
     ground: tuple[ProcessSpec, ...] = (_valkey(options), _collector(options))
     if options.external_kubeconfig is None:
         ground = (*ground, _apiserver(options))
-    work = (*_retrieval(options), *_evaluation(options), _router(options))
+    work = (*_retrieval(options), *_evaluation(options), *_finetuning(options), _router(options))
     control = (_operator(options),) if options.external_kubeconfig else (_kubelet(options), _operator(options))
     mark = {MARK: str(options.folder.root)}
     every = (*ground, _crds(options), *work, *control)
@@ -213,6 +213,28 @@ def _evaluation(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     )  # fmt: skip
 
 
+def _finetuning(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
+    where = options.addresses.finetuning
+    environ = {
+        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("finetuning"),
+        "TOUCHSTONE_BROKER_URL": options.broker_url,
+    }
+    serving = {**environ, "TOUCHSTONE_LISTEN": where}
+    working = {
+        **environ,
+        "TOUCHSTONE_WORK_DIR": str(options.folder.trainings),
+        "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
+    }
+    after = ("valkey", "collector")
+    return (
+        _service(options, "finetuning", "touchstone_finetuning", serving, after=after, check=Check.GRPC, target=where),
+        _service(
+            options, "finetuning-worker", "touchstone_finetuning.worker", working, after=after, check=Check.ALIVE,
+            target="",
+        ),
+    )  # fmt: skip
+
+
 def _router(options: Options) -> ProcessSpec:
     environ = {
         "KUBECONFIG": str(options.kubeconfig),
@@ -248,6 +270,7 @@ def _operator(options: Options) -> ProcessSpec:
         "TOUCHSTONE_LISTEN": options.addresses.operator,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
         "TOUCHSTONE_EVALUATION_ADDRESS": options.addresses.evaluation,
+        "TOUCHSTONE_FINETUNING_ADDRESS": options.addresses.finetuning,
         "TOUCHSTONE_ENGINES_SHARE_FILES": "true",
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),

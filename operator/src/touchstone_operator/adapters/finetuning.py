@@ -1,0 +1,186 @@
+"""The finetuning service over gRPC."""
+
+from typing import Any
+
+import grpc
+from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
+
+from touchstone_operator import errors
+from touchstone_operator.adapters import numbers
+from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
+from touchstone_operator.api.finetunejob import FinetuneJobSpec, Hyperparameters, LoRA
+from touchstone_operator.objects import JsonObject
+from touchstone_operator.ports import TrainingReport, TrainingRequest
+
+PEER = "finetuning"
+
+NOTE_LIMIT = 512
+"""What the status holds of a note."""
+
+_OBJECTIVES = {
+    "LoRA": pb.OBJECTIVE_SUPERVISED,
+    "QLoRA": pb.OBJECTIVE_SUPERVISED,
+    "FullSFT": pb.OBJECTIVE_SUPERVISED,
+    "DPO": pb.OBJECTIVE_PREFERENCE,
+    "ContinuedPretraining": pb.OBJECTIVE_CONTINUED_PRETRAINING,
+}
+_FORMATS = {
+    "ChatML": pb.RECORD_FORMAT_CHAT_ML,
+    "Alpaca": pb.RECORD_FORMAT_ALPACA,
+    "Text": pb.RECORD_FORMAT_TEXT,
+    "Preference": pb.RECORD_FORMAT_PREFERENCE,
+}
+_TYPES = {pb.ARTIFACT_TYPE_LORA_ADAPTER: "LoRAAdapter", pb.ARTIFACT_TYPE_MODEL: "Model"}
+
+
+class FinetuningClient:
+    """The finetuning port."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = pb_grpc.FinetuningServiceStub(channel)
+
+    async def start(self, request: TrainingRequest) -> TrainingReport:
+        """Start a training."""
+        message = pb.StartTrainingRequest(
+            dispatch_id=request.dispatch_id, spec=training_spec(request.spec, request.run)
+        )
+        return report((await ask(PEER, self._stub.StartTraining(message, timeout=TIMEOUT_SECONDS))).training)
+
+    async def get(self, dispatch_id: str) -> TrainingReport:
+        """Read a training."""
+        call = self._stub.GetTraining(pb.GetTrainingRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        return report((await ask(PEER, call, missing=lambda: errors.TrainingNotFound(dispatch_id))).training)
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a training; an unknown one is fine."""
+        call = self._stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        try:
+            await ask(PEER, call, missing=lambda: errors.TrainingNotFound(dispatch_id))
+        except errors.TrainingNotFound:
+            return
+
+
+def training_spec(spec: FinetuneJobSpec, run: str) -> pb.TrainingSpec:
+    """Write what to train."""
+    message = pb.TrainingSpec(
+        run=run,
+        base=pb.BaseModel(uri=spec.base_model.uri, digest=_digest(spec.base_model.revision)),
+        objective=_OBJECTIVES[spec.method.type],
+        data=pb.TrainingData(
+            uri=spec.dataset.uri,
+            digest=spec.dataset.digest or "",
+            format=_FORMATS[spec.dataset.format],
+            validation_split=float(spec.dataset.validation_split),
+        ),
+        hyperparameters=hyperparameters(spec.hyperparameters or Hyperparameters()),
+        output_uri=spec.output.uri,
+        limits=pb.Limits(max_attempts=spec.backoff_limit + 1, max_preemptions=spec.preemption_limit),
+        priority=spec.priority,
+    )
+    if spec.method.lora:
+        message.adapter.CopyFrom(adapter(spec.method.lora, is_quantized=spec.method.type == "QLoRA"))
+    if spec.checkpoint:
+        message.checkpoints.uri = spec.checkpoint.uri
+        message.checkpoints.interval_steps = spec.checkpoint.interval_steps
+        message.checkpoints.start_afresh = spec.checkpoint.resume == "Never"
+    return message
+
+
+def hyperparameters(given: Hyperparameters) -> pb.Hyperparameters:
+    """Write the settings of the optimisation."""
+    return pb.Hyperparameters(
+        epochs=given.epochs,
+        max_steps=given.max_steps or 0,
+        learning_rate=float(given.learning_rate),
+        batch_size=given.batch_size,
+        gradient_accumulation=given.gradient_accumulation,
+        max_sequence_length=given.max_sequence_length,
+        seed=given.seed,
+    )
+
+
+def adapter(lora: LoRA, *, is_quantized: bool) -> pb.Adapter:
+    """Write the settings of an adapter."""
+    return pb.Adapter(
+        rank=lora.rank,
+        alpha=lora.alpha,
+        dropout=float(lora.dropout),
+        target_modules=lora.target_modules or (),
+        quantization=pb.QUANTIZATION_NF4 if is_quantized else pb.QUANTIZATION_UNSPECIFIED,
+    )
+
+
+def report(training: pb.Training) -> TrainingReport:
+    """Read a training."""
+    return TrainingReport(
+        state=numbers.camel(pb.TrainingState, training.state, "TRAINING_STATE_"),
+        stage=training.stage,
+        error_reason=training.error.reason,
+        error_message=training.error.message,
+        heartbeat_time=numbers.time(training.heartbeat_time) if training.HasField("heartbeat_time") else "",
+        results=_results(training),
+    )
+
+
+def _results(training: pb.Training) -> JsonObject:
+    results: JsonObject = {
+        "attempts": training.attempts,
+        "preemptions": training.preemptions,
+        "progress": _progress(training),
+    }
+    if training.metrics:
+        results["metrics"] = [
+            {"name": each.name, "value": numbers.decimal(each.value), "step": each.step} for each in training.metrics
+        ]
+    if training.notes:
+        results["notes"] = [note[:NOTE_LIMIT] for note in training.notes]
+    if training.checkpoint_step:
+        results["checkpoint"] = {"step": training.checkpoint_step}
+    if training.HasField("finished_time"):
+        results["completionTime"] = numbers.time(training.finished_time)
+    if training.HasField("artifact"):
+        results |= _made(training)
+    return results
+
+
+def _progress(training: pb.Training) -> JsonObject:
+    total = training.total_steps
+    progress: JsonObject = {
+        "step": training.step,
+        "totalSteps": total,
+        "epoch": numbers.decimal(training.epoch),
+        "percent": min(100, 100 * training.step // total) if total else 0,
+    }
+    if training.remaining_seconds:
+        progress["estimatedRemainingSeconds"] = training.remaining_seconds
+    if training.HasField("heartbeat_time"):
+        progress["lastUpdatedTime"] = numbers.time(training.heartbeat_time)
+    return progress
+
+
+def _made(training: pb.Training) -> JsonObject:
+    made, origin = training.artifact, training.provenance
+    artifact: JsonObject = {
+        "uri": made.uri,
+        "digest": made.digest,
+        "sizeBytes": made.size_bytes,
+        "type": _TYPES[made.type],
+    }
+    if made.rank:
+        artifact["rank"] = made.rank
+    provenance: JsonObject = {
+        "baseModelDigest": origin.base_model_digest,
+        "datasetDigest": origin.dataset_digest,
+        "specDigest": origin.spec_digest,
+        "seed": origin.seed,
+        "codeVersion": origin.code_version,
+    }
+    if origin.trainer_image:
+        provenance["trainerImage"] = origin.trainer_image
+    return {"artifact": artifact, "provenance": provenance}
+
+
+def _digest(revision: str | None) -> str:
+    """Take a revision that is a digest; a commit is part of the address."""
+    return revision if revision and revision.startswith("sha256:") else ""

@@ -1,0 +1,66 @@
+"""Artefacts as folders by their digest: on this machine, or on object storage through fsspec."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+import fsspec
+from touchstone_runtime.artefacts import caching
+
+from touchstone_finetuning import errors
+from touchstone_finetuning.ports import Published, Sources
+
+
+class FolderOutputs:
+    """The outputs port."""
+
+    def __init__(self, sources: Sources) -> None:
+        """Prepare.
+
+        Args:
+            sources: Says which files of this machine may be written to.
+        """
+        self._sources = sources
+
+    def publish(self, folder: Path, uri: str) -> Published:
+        """Copy a folder into one of its own below an address; the same contents are published once."""
+        digest = caching.digest_folder(folder)
+        name = digest.removeprefix("sha256:")
+        try:
+            if uri.startswith("file://"):
+                _copy(folder, self._sources.own_file(uri) / name)
+            else:
+                filesystem, root = fsspec.core.url_to_fs(uri)
+                filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
+        except OSError as error:
+            raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return Published(f"{uri.rstrip('/')}/{name}/#sha256={name}", digest, size)
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a folder so that it is there whole, or not at all."""
+    if target.is_dir():
+        return
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        shutil.copytree(folder, partial)
+        for path in [*partial.rglob("*"), partial]:
+            _sync(path)
+        try:
+            partial.rename(target)
+        except OSError:
+            if not target.is_dir():  # another worker was first
+                raise
+        _sync(target.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,114 @@
+"""The trainer as a process beside the worker. Its standard input is a leash: when the worker dies, it ends too."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from touchstone_finetuning import errors
+from touchstone_finetuning.core import codec, outcome
+from touchstone_finetuning.core.outcome import Fault, Result
+from touchstone_finetuning.ports import Ending, Workspace
+
+MODULE = "touchstone_finetuning.training"
+LOG = "trainer.log"
+
+T = TypeVar("T")
+
+
+class SubprocessTrainer:
+    """The trainer port."""
+
+    def __init__(self, python: str, *, environ: Mapping[str, str]) -> None:
+        """Prepare.
+
+        Args:
+            python: The interpreter that has torch.
+            environ: Its environment.
+        """
+        self._python = python
+        self._environ = dict(environ)
+
+    def start(self, workspace: Workspace) -> "SubprocessTraining":
+        """Start a trainer on the recipe in a workspace."""
+        self._check()
+        for name in (outcome.EVENTS, outcome.RESULT, outcome.FAULT):
+            (workspace.folder / name).unlink(missing_ok=True)  # an earlier attempt's
+        with (workspace.folder / LOG).open("ab") as log:
+            process = subprocess.Popen(
+                [self._python, "-m", MODULE, str(workspace.folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environ,
+                start_new_session=True,
+            )
+        return SubprocessTraining(process, workspace.folder)
+
+    def _check(self) -> None:
+        command = [
+            self._python,
+            "-c",
+            "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)",
+        ]
+        try:
+            found = subprocess.run(command, check=False, capture_output=True, env=self._environ).returncode == 0
+        except OSError:
+            found = False
+        if not found:
+            raise errors.TrainerMissing(self._python)
+
+
+class SubprocessTraining:
+    """A trainer at work."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
+        self._process = process
+        self._folder = folder
+        self._read_bytes = 0
+
+    def wait(self, seconds: float) -> Ending | None:
+        """Wait for its end; None when it goes on."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        return Ending(code, _read(self._folder / outcome.RESULT, Result), _read(self._folder / outcome.FAULT, Fault))
+
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """Return what it has told since the last call; a line that is not whole yet is left for the next."""
+        try:
+            with (self._folder / outcome.EVENTS).open("rb") as file:
+                file.seek(self._read_bytes)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read_bytes += len(whole)
+        return [json.loads(line) for line in whole.splitlines() if line]
+
+    def stop(self, seconds: float) -> None:
+        """Have it save a checkpoint and end; kill it when that takes too long."""
+        self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, with all that it has started."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+
+
+def _read(path: Path, kind: type[T]) -> T | None:
+    try:
+        return codec.from_json(path.read_text(), kind)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,1 @@
+"""The door: gRPC in, use cases, gRPC out."""

@@ -1,0 +1,85 @@
+"""From the protos to the domain: requests, with every default filled in."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone_runtime.errors import Violation
+
+from touchstone_finetuning import errors
+from touchstone_finetuning.api import values
+from touchstone_finetuning.core import spec as defaults
+from touchstone_finetuning.core.recipe import Adapter, Hyperparameters, Quantization
+from touchstone_finetuning.core.spec import Source, TrainingSpec
+
+Number = TypeVar("Number")
+Value = TypeVar("Value")
+
+
+def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
+    """Read a specification.
+
+    Raises:
+        SpecInvalid: A part is missing, or an enumeration has a value that this version does not know.
+    """
+    spec = request.spec
+    violations = [
+        Violation(field, "Must be set.")
+        for field, is_set in (
+            ("spec.base", spec.HasField("base")),
+            ("spec.data", spec.HasField("data")),
+        )
+        if not is_set
+    ]
+
+    def known(table: Mapping[Number, Value], number: Number, field: str) -> Value:
+        if number not in table:
+            why = f"{number} is not a value that this version knows." if number else "Must be set."
+            violations.append(Violation(field, why))
+            return next(iter(table.values()))
+        return table[number]
+
+    quantization = known(values.QUANTIZATIONS, spec.adapter.quantization, "spec.adapter.quantization")
+    made = TrainingSpec(
+        run=spec.run,
+        base=Source(uri=spec.base.uri, digest=spec.base.digest),
+        method=known(values.METHODS, spec.objective, "spec.objective"),
+        adapter=_adapter(spec.adapter, quantization) if spec.HasField("adapter") else None,
+        data=Source(uri=spec.data.uri, digest=spec.data.digest),
+        format=known(values.FORMATS, spec.data.format, "spec.data.format"),
+        validation_split=spec.data.validation_split,
+        hyperparameters=_hyperparameters(spec.hyperparameters),
+        checkpoint_uri=spec.checkpoints.uri,
+        interval_steps=spec.checkpoints.interval_steps or defaults.DEFAULT_INTERVAL_STEPS,
+        start_afresh=spec.checkpoints.start_afresh,
+        output_uri=spec.output_uri,
+        max_attempts=spec.limits.max_attempts or defaults.DEFAULT_ATTEMPTS,
+        max_preemptions=spec.limits.max_preemptions or defaults.DEFAULT_PREEMPTIONS,
+        priority=spec.priority,
+    )
+    if violations:
+        raise errors.SpecInvalid(violations)
+    return made
+
+
+def _adapter(adapter: pb.Adapter, quantization: Quantization) -> Adapter:
+    return Adapter(
+        rank=adapter.rank,
+        alpha=adapter.alpha,
+        dropout=adapter.dropout,
+        target_modules=tuple(adapter.target_modules) or None,
+        quantization=quantization,
+    )
+
+
+def _hyperparameters(given: pb.Hyperparameters) -> Hyperparameters:
+    default = Hyperparameters()
+    return Hyperparameters(
+        epochs=given.epochs or default.epochs,
+        max_steps=given.max_steps or None,
+        learning_rate=given.learning_rate or default.learning_rate,
+        batch_size=given.batch_size or default.batch_size,
+        gradient_accumulation=given.gradient_accumulation or default.gradient_accumulation,
+        max_sequence_length=given.max_sequence_length or defaults.DEFAULT_SEQUENCE_LENGTH,
+        seed=given.seed,
+    )

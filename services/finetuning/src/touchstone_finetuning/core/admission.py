@@ -1,0 +1,61 @@
+"""What a request to train must satisfy before anything is stored. Pure."""
+
+from collections.abc import Iterator
+
+from touchstone_runtime.errors import Violation
+
+from touchstone_finetuning.core import validation
+from touchstone_finetuning.core.spec import Source, TrainingSpec
+
+MAX_ID_BYTES = 128
+MAX_PRIORITY = 9
+MAX_SPLIT = 0.5
+SOURCE_SCHEMES = ("file", "pypi", "http", "https", "hf", "s3", "gs")
+OUTPUT_SCHEMES = ("file", "s3", "gs")
+
+
+def dispatch_faults(dispatch_id: str) -> Iterator[Violation]:
+    """Check a dispatch id."""
+    if not dispatch_id or len(dispatch_id.encode()) > MAX_ID_BYTES:
+        yield Violation("dispatch_id", f"Must be 1 to {MAX_ID_BYTES} bytes, unique for each training.")
+
+
+def spec_faults(spec: TrainingSpec) -> Iterator[Violation]:
+    """Check a specification; every fault is reported, each with its field's path in the request."""
+    if not spec.run or len(spec.run.encode()) > MAX_ID_BYTES:
+        yield Violation("spec.run", f"Must be 1 to {MAX_ID_BYTES} bytes: the name of what this training is of.")
+    yield from _source_faults(spec.base, "spec.base")
+    yield from _source_faults(spec.data, "spec.data")
+    if not 0 <= spec.validation_split <= MAX_SPLIT:
+        yield Violation("spec.data.validation_split", f"Must lie between 0 and {MAX_SPLIT}.")
+    yield from (
+        Violation(f"spec.{fault.field}", fault.description)
+        for fault in validation.training(spec.method, spec.format, spec.adapter, spec.hyperparameters)
+    )
+    yield from _place_faults(spec)
+    yield from _limit_faults(spec)
+
+
+def _source_faults(source: Source, path: str) -> Iterator[Violation]:
+    if source.uri.partition("://")[0] not in SOURCE_SCHEMES:
+        yield Violation(f"{path}.uri", f"Must begin with one of {', '.join(f'{s}://' for s in SOURCE_SCHEMES)}.")
+    if source.digest and not source.digest.startswith("sha256:"):
+        yield Violation(f"{path}.digest", "Must be sha256: and 64 hexadecimal digits.")
+
+
+def _place_faults(spec: TrainingSpec) -> Iterator[Violation]:
+    if spec.output_uri.partition("://")[0] not in OUTPUT_SCHEMES:
+        yield Violation("spec.output_uri", f"Must begin with one of {', '.join(f'{s}://' for s in OUTPUT_SCHEMES)}.")
+    if spec.checkpoint_uri and not spec.checkpoint_uri.startswith("file://"):
+        yield Violation("spec.checkpoints.uri", "Must begin with file://: a folder on a volume that all workers have.")
+
+
+def _limit_faults(spec: TrainingSpec) -> Iterator[Violation]:
+    if spec.interval_steps < 1:
+        yield Violation("spec.checkpoints.interval_steps", "Must be 1 or more.")
+    if spec.max_attempts < 1:
+        yield Violation("spec.limits.max_attempts", "Must be 1 or more.")
+    if spec.max_preemptions < 0:
+        yield Violation("spec.limits.max_preemptions", "Must be 0 or more.")
+    if not 0 <= spec.priority <= MAX_PRIORITY:
+        yield Violation("spec.priority", f"Must be 0 to {MAX_PRIORITY}.")

@@ -1,0 +1,128 @@
+"""What the use cases need from outside, in the domain's words. Adapters implement it; tests bring fakes."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from touchstone_finetuning.core.outcome import Fault, Result
+from touchstone_finetuning.core.recipe import Format
+from touchstone_finetuning.core.spec import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An artefact on this machine."""
+
+    path: Path
+    """A file or a folder; nobody writes to it."""
+    digest: str
+
+
+class Sources(Protocol):
+    """Brings bases and data sets here."""
+
+    def fetch(self, source: Source) -> Fetched:
+        """Bring an artefact here. Raises errors of `touchstone_runtime.artefacts`."""
+        ...
+
+    def own_file(self, uri: str) -> Path:
+        """Return the path of a `file://` address that may be written to. Raises UriInvalid."""
+        ...
+
+
+class Split(NamedTuple):
+    """The records of a data set, by their use."""
+
+    train: tuple[Path, ...]
+    validation: tuple[Path, ...]
+
+
+class Datasets(Protocol):
+    """Reads data sets."""
+
+    def split(self, data: Path, record_format: Format, *, share: float, folder: Path) -> Split:
+        """Divide a data set; what has to be written goes into the folder. Raises DatasetInvalid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """The folder of one run, held by nobody else."""
+
+    folder: Path
+
+
+class Workspaces(Protocol):
+    """Room for trainings. It outlives them, so that a later attempt goes on."""
+
+    def enter(self, run: str) -> AbstractContextManager[Workspace]:
+        """Hold the workspace of a run; waits until nobody else does."""
+        ...
+
+    def remove(self, workspace: Workspace) -> None:
+        """Remove a workspace whose training is done."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove workspaces that nobody has used for long; return how many."""
+        ...
+
+
+class Ending(NamedTuple):
+    """How a trainer ended."""
+
+    code: int
+    """0: a result; 75: stopped after a checkpoint; negative: killed by that signal."""
+    result: Result | None
+    fault: Fault | None
+
+
+class Training(Protocol):
+    """A trainer at work."""
+
+    def wait(self, seconds: float) -> Ending | None:
+        """Wait for its end; None when it goes on."""
+        ...
+
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """Return what it has told since the last call."""
+        ...
+
+    def stop(self, seconds: float) -> None:
+        """Have it save a checkpoint and end; kill it when that takes too long."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once, with all that it has started."""
+        ...
+
+
+class Trainer(Protocol):
+    """Starts trainers."""
+
+    def start(self, workspace: Workspace) -> Training:
+        """Start one on the recipe in a workspace. Raises TrainerMissing."""
+        ...
+
+
+class Published(NamedTuple):
+    """An artefact that others can read."""
+
+    uri: str
+    """With its digest."""
+    digest: str
+    size_bytes: int
+
+
+class Outputs(Protocol):
+    """Puts artefacts where they are kept."""
+
+    def publish(self, folder: Path, uri: str) -> Published:
+        """Copy a folder into one of its own below an address; the same contents are published once.
+
+        Raises:
+            OutputPushFailed: It could not be written.
+        """
+        ...

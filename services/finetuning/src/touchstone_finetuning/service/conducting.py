@@ -1,0 +1,121 @@
+"""Sees one training through: brings what it needs, starts the trainer, listens, publishes what it made.
+
+The trainer is a process apart. It may be killed at any time, as may the worker: the next attempt enters the same
+workspace and goes on from the newest checkpoint.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from touchstone_runtime import revisions
+from touchstone_runtime.jobs import Preempted
+
+from touchstone_finetuning import errors
+from touchstone_finetuning.core import codec, outcome, recipes
+from touchstone_finetuning.core.outcome import Reason, Result
+from touchstone_finetuning.core.progress import Progress, Stage
+from touchstone_finetuning.core.recipes import Machine, Materials
+from touchstone_finetuning.core.results import Artifact, Provenance, TrainingResult
+from touchstone_finetuning.core.spec import TrainingSpec
+from touchstone_finetuning.ports import Datasets, Ending, Outputs, Sources, Trainer, Workspace, Workspaces
+
+LISTEN_SECONDS = 1.0
+"""Between two looks at what the trainer has told: also how long a cancelled one may go on."""
+
+Tell = Callable[[Progress], None]
+"""Records progress; raises Cancelled, Preempted or ClaimLost when the training should stop."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conductor:
+    """Runs trainings, one at a time."""
+
+    sources: Sources
+    datasets: Datasets
+    workspaces: Workspaces
+    trainer: Trainer
+    outputs: Outputs
+    machine: Machine
+    stop_seconds: float
+
+    def conduct(self, spec: TrainingSpec, tell: Tell) -> TrainingResult:
+        """Train, and publish the result.
+
+        Raises:
+            DomainError: It could not be done; those that are retryable go on from the last checkpoint.
+            Cancelled: It was cancelled; the trainer is gone, its checkpoints stay.
+            Preempted: The worker stops; the trainer has saved what it could.
+        """
+        progress = Progress()
+        tell(progress)
+        self.workspaces.sweep()
+        base = self.sources.fetch(spec.base)
+        data = self.sources.fetch(spec.data)
+        with self.workspaces.enter(spec.run) as workspace:
+            split = self.datasets.split(data.path, spec.format, share=spec.validation_split, folder=workspace.folder)
+            origin = Provenance(
+                base_model_digest=base.digest,
+                dataset_digest=data.digest,
+                spec_digest=revisions.digest_json(codec.to_fields(spec)),
+                seed=spec.hyperparameters.seed,
+                trainer_image=self.machine.image,
+                code_version=self.machine.code_version,
+            )
+            materials = Materials(
+                base=base.path,
+                train=split.train,
+                validation=split.validation,
+                workspace=workspace.folder,
+                checkpoints=self._checkpoints(spec, workspace),
+            )
+            recipe = recipes.recipe(spec, materials, origin, threads=self.machine.threads)
+            (workspace.folder / outcome.RECIPE).write_text(codec.to_json(recipe))
+            progress, made = self._train(workspace, replace(progress, stage=Stage.LOADING), tell)
+            tell(replace(progress, stage=Stage.PUBLISHING, remaining_seconds=0))
+            published = self.outputs.publish(workspace.folder / recipes.OUTPUT, spec.output_uri)
+            tell(progress)  # the last word on a lost claim, before others see the result
+            self.workspaces.remove(workspace)
+        artifact = Artifact(
+            uri=published.uri,
+            digest=published.digest,
+            size_bytes=published.size_bytes,
+            type=made.type,
+            rank=made.rank or 0,
+        )
+        return TrainingResult(artifact=artifact, provenance=origin)
+
+    def _checkpoints(self, spec: TrainingSpec, workspace: Workspace) -> Path:
+        own = workspace.folder / "checkpoints"
+        return self.sources.own_file(spec.checkpoint_uri) / own.parent.name if spec.checkpoint_uri else own
+
+    def _train(self, workspace: Workspace, progress: Progress, tell: Tell) -> tuple[Progress, Result]:
+        training = self.trainer.start(workspace)
+        try:
+            while True:
+                ending = training.wait(LISTEN_SECONDS)
+                for event in training.events():
+                    progress = progress.after(event)
+                tell(progress)
+                if ending:
+                    return progress, _result(ending)
+        except Preempted:
+            training.stop(self.stop_seconds)
+            raise
+        finally:
+            training.kill()  # what has ended already is left alone
+
+
+def _result(ending: Ending) -> Result:
+    if ending.code == outcome.EXIT_DONE and ending.result is not None:
+        return ending.result
+    if ending.code == outcome.EXIT_PREEMPTED:
+        raise Preempted
+    if ending.fault is None:
+        raise errors.TrainerDied(ending.code)
+    if ending.fault.reason is Reason.INTERNAL_ERROR:
+        raise errors.TrainerBroken(ending.fault.message)
+    raise errors.TrainerFaulted(ending.fault.reason, ending.fault.message)

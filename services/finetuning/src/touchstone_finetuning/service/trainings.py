@@ -1,0 +1,126 @@
+"""Trainings as their callers see them: started once, looked at, cancelled. Blocking; the door runs it in threads.
+
+The record is stored before anything is sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from touchstone_runtime.jobs import Job, JobNotFound, JobState
+
+from touchstone_finetuning import errors
+from touchstone_finetuning.core import admission, codec
+from touchstone_finetuning.core.progress import Progress
+from touchstone_finetuning.core.results import TrainingResult
+from touchstone_finetuning.core.spec import TrainingSpec
+
+KIND = "train"
+"""The kind of the jobs."""
+
+
+class Jobs(Protocol):
+    """What is needed of `touchstone_runtime.jobs.JobStore`."""
+
+    def create(self, job_id: str, kind: str, payload: Mapping[str, Any]) -> Job:
+        """Record a job; the same id returns the stored one."""
+        ...
+
+    def get(self, job_id: str) -> Job:
+        """Read a job."""
+        ...
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask for a job's end."""
+        ...
+
+
+class Sender(Protocol):
+    """What is needed of `touchstone_runtime.jobs.Dispatcher`."""
+
+    def send(self, job: Job) -> bool:
+        """Send a job to the workers; a broker that is away is no error."""
+        ...
+
+    def resend_overdue(self, kind: str) -> int:
+        """Send what nobody works on again; return how many were sent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """One training as recorded."""
+
+    dispatch_id: str
+    state: JobState
+    progress: Progress
+    attempts: int
+    preemptions: int
+    error: Mapping[str, str] | None
+    """`reason` and `message` of one that failed."""
+    result: TrainingResult | None
+    """Of one that succeeded."""
+    started_at: datetime | None
+    finished_at: datetime | None
+    heartbeat_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainings:
+    """Starts trainings and watches over them."""
+
+    jobs: Jobs
+    sender: Sender
+
+    def start(self, dispatch_id: str, spec: TrainingSpec) -> Training:
+        """Start a training; the same dispatch id returns the same one.
+
+        Raises:
+            SpecInvalid: With every fault.
+            DispatchIdTaken: The dispatch id belongs to a different training.
+        """
+        faults = [*admission.dispatch_faults(dispatch_id), *admission.spec_faults(spec)]
+        if faults:
+            raise errors.SpecInvalid(faults)
+        job = self.jobs.create(dispatch_id, KIND, {"spec": codec.to_fields(spec)})
+        if job.kind != KIND or codec.from_fields(job.payload["spec"], TrainingSpec) != spec:
+            raise errors.DispatchIdTaken(dispatch_id)
+        if job.state is JobState.PENDING:
+            self.sender.send(job)
+        return _training(job)
+
+    def get(self, dispatch_id: str) -> Training:
+        """Read a training."""
+        try:
+            return _training(self.jobs.get(dispatch_id))
+        except JobNotFound as error:
+            raise errors.TrainingNotFound(dispatch_id) from error
+
+    def cancel(self, dispatch_id: str) -> Training:
+        """Cancel a training; its trainer is killed within seconds. Cancelling an ended one changes nothing."""
+        try:
+            return _training(self.jobs.cancel(dispatch_id))
+        except JobNotFound as error:
+            raise errors.TrainingNotFound(dispatch_id) from error
+
+    def resend_overdue(self) -> int:
+        """Send trainings that nobody works on again; return how many were sent."""
+        return self.sender.resend_overdue(KIND)
+
+
+def _training(job: Job) -> Training:
+    if job.kind != KIND:
+        raise errors.TrainingNotFound(job.id)
+    return Training(
+        dispatch_id=job.id,
+        state=job.state,
+        progress=codec.from_fields(job.progress, Progress) if job.progress else Progress(),
+        attempts=job.attempts,
+        preemptions=0,
+        error=job.error,
+        result=codec.from_fields(job.result, TrainingResult) if job.result else None,
+        started_at=job.started_at,
+        finished_at=job.finished_at,
+        heartbeat_at=job.heartbeat_at,
+    )

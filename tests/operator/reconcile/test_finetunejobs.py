@@ -1,0 +1,228 @@
+"""FinetuneJobs: begun once, suspended, ended and written down, whatever happens to the operator meanwhile."""
+
+from typing import Any
+
+import pytest
+from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone_operator import objects
+from touchstone_operator.adapters import finetuning
+from touchstone_operator.api.finetunejob import FinetuneJobSpec, FinetuneJobStatus
+
+NAMESPACE = "default"
+SPEC = {
+    "baseModel": {"uri": f"file:///model#sha256={'a' * 64}"},
+    "method": {"type": "LoRA", "lora": {"rank": 8, "alpha": 16}},
+    "dataset": {"uri": "file:///data.jsonl", "format": "ChatML", "validationSplit": "0.1"},
+    "hyperparameters": {"epochs": 2, "learningRate": "2e-3", "batchSize": 4, "seed": 7},
+    "output": {"uri": "file:///out"},
+}
+
+
+def tune(world: Any, **changes: Any) -> None:
+    world.cluster.put_spec(objects.FINETUNE_JOB, "tune", SPEC | changes)
+
+
+def job(world: Any) -> dict[str, Any]:
+    found: dict[str, Any] = world.cluster.objects["FinetuneJob", NAMESPACE, "tune"]
+    return found
+
+
+def status(world: Any) -> dict[str, Any]:
+    found: dict[str, Any] = job(world).get("status") or {}
+    return found
+
+
+def condition(world: Any, kind: str) -> tuple[str, str]:
+    found = next((c for c in status(world).get("conditions", ()) if c["type"] == kind), {})
+    return found.get("status", ""), found.get("reason", "")
+
+
+async def rounds(world: Any, count: int) -> None:
+    for _ in range(count):
+        await world.round()
+
+
+async def test_a_job_comes_to_an_artefact_with_its_lineage(world: Any) -> None:
+    tune(world)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("True", "Completed")
+    assert status(world)["artifact"]["digest"] == f"sha256:{'b' * 64}"
+    assert status(world)["provenance"]["datasetDigest"] == f"sha256:{'d' * 64}"
+    assert "completionTime" in status(world)
+    assert "finalizers" not in job(world)["metadata"]
+    assert len(world.finetuning.trainings) == 1
+
+
+async def test_progress_is_told_while_it_trains(world: Any) -> None:
+    world.finetuning.is_endless = True
+    tune(world)
+    await rounds(world, 5)
+    assert status(world)["progress"]["totalSteps"] == 40
+    assert status(world)["metrics"] == [
+        {"name": "train_loss", "value": "1.5", "step": status(world)["progress"]["step"]}
+    ]
+    assert condition(world, "Progressing") == ("True", "Training")
+    assert condition(world, "Reconciling") == ("True", "Training")
+
+
+async def test_a_suspended_job_starts_nothing_until_it_may(world: Any) -> None:
+    tune(world, suspend=True)
+    await rounds(world, 5)
+    assert world.finetuning.trainings == {}
+    assert condition(world, "Suspended") == ("True", "Suspended")
+    tune(world)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+async def test_suspending_stops_the_training_and_resuming_goes_on_in_the_same_run(world: Any) -> None:
+    tune(world)
+    await rounds(world, 4)
+    tune(world, suspend=True)
+    await rounds(world, 8)
+    (first,) = world.finetuning.trainings
+    assert world.finetuning.cancelled == {first}
+    assert condition(world, "Suspended") == ("True", "Suspended")
+    assert "dispatchId" not in status(world)
+    assert "finalizers" not in job(world)["metadata"]
+    tune(world)
+    await world.settle()
+    second = next(name for name in world.finetuning.trainings if name != first)
+    assert world.finetuning.trainings[second].run == world.finetuning.trainings[first].run
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+async def test_a_failure_is_written_with_its_reason(world: Any) -> None:
+    world.finetuning.failure = ("DatasetInvalid", "Line 3 has no messages.")
+    tune(world)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("False", "DatasetInvalid")
+    message = next(c["message"] for c in status(world)["conditions"] if c["type"] == "Succeeded")
+    assert message == "Line 3 has no messages."
+
+
+async def test_a_job_that_used_up_its_attempts_says_so(world: Any) -> None:
+    world.finetuning.failure = ("TrainerDied", "The trainer was killed by signal 9.")
+    tune(world)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("False", "BackoffLimitExceeded")
+
+
+async def test_the_deadline_ends_a_job_and_its_training(world: Any) -> None:
+    world.finetuning.is_endless = True
+    tune(world, activeDeadlineSeconds=20)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("False", "DeadlineExceeded")
+    assert world.finetuning.cancelled == set(world.finetuning.trainings)
+
+
+async def test_a_worker_that_is_silent_shows(world: Any) -> None:
+    world.finetuning.is_endless = True
+    tune(world)
+    await rounds(world, 2)
+    world.finetuning.heartbeat_time = world.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+    await rounds(world, 2)
+    assert condition(world, "Progressing") == ("True", "Training")
+    world.clock.advance(300)
+    await rounds(world, 2)
+    assert condition(world, "Progressing") == ("False", "HeartbeatLost")
+
+
+async def test_a_service_that_is_away_is_waited_for(world: Any) -> None:
+    world.finetuning.is_away = True
+    tune(world)
+    await rounds(world, 5)
+    assert condition(world, "Progressing") == ("False", "FinetuningUnavailable")
+    world.finetuning.is_away = False
+    await world.settle()
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+async def test_a_job_that_goes_takes_its_training_along(world: Any) -> None:
+    world.finetuning.is_endless = True
+    tune(world)
+    await rounds(world, 4)
+    world.cluster.ask_to_go(objects.FINETUNE_JOB, "tune")
+    await rounds(world, 2)
+    assert world.names("FinetuneJob") == []
+    assert world.finetuning.cancelled == set(world.finetuning.trainings)
+
+
+async def test_a_finished_job_goes_after_its_time(world: Any) -> None:
+    tune(world, ttlSecondsAfterFinished=30)
+    await rounds(world, 20)
+    assert world.names("FinetuneJob") == ["tune"]
+    world.clock.advance(60)
+    await rounds(world, 2)
+    assert world.names("FinetuneJob") == []
+
+
+async def test_what_cannot_be_done_is_told_and_nothing_starts(world: Any) -> None:
+    tune(world, output={"uri": "oci://registry/tone"})
+    await world.settle()
+    assert condition(world, "Stalled") == ("True", "NotSupportedYet")
+    assert world.finetuning.trainings == {}
+
+
+@pytest.mark.parametrize("after", range(1, 9))
+async def test_an_operator_that_is_killed_after_any_write_starts_one_training(world: Any, after: int) -> None:
+    tune(world)
+    world.cluster.kill_after = world.cluster.writes + after
+    await world.settle()
+    assert len(world.finetuning.trainings) == 1
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+def test_the_spec_reaches_the_service_whole() -> None:
+    spec = FinetuneJobSpec.model_validate(
+        SPEC
+        | {
+            "method": {
+                "type": "QLoRA",
+                "lora": {"rank": 8, "alpha": 16, "dropout": "0.1", "targetModules": ["q_proj"]},
+            },
+            "checkpoint": {"uri": "file:///ckpt", "intervalSteps": 5, "resume": "Never"},
+            "backoffLimit": 4,
+            "preemptionLimit": 6,
+        }
+    )
+    assert finetuning.training_spec(spec, "uid-1") == pb.TrainingSpec(
+        run="uid-1",
+        base=pb.BaseModel(uri=f"file:///model#sha256={'a' * 64}"),
+        objective=pb.OBJECTIVE_SUPERVISED,
+        adapter=pb.Adapter(rank=8, alpha=16, dropout=0.1, target_modules=["q_proj"], quantization=pb.QUANTIZATION_NF4),
+        data=pb.TrainingData(uri="file:///data.jsonl", format=pb.RECORD_FORMAT_CHAT_ML, validation_split=0.1),
+        hyperparameters=pb.Hyperparameters(
+            epochs=2, learning_rate=2e-3, batch_size=4, gradient_accumulation=1, max_sequence_length=2048, seed=7
+        ),
+        checkpoints=pb.CheckpointPolicy(uri="file:///ckpt", interval_steps=5, start_afresh=True),
+        output_uri="file:///out",
+        limits=pb.Limits(max_attempts=5, max_preemptions=6),
+        priority=5,
+    )
+
+
+def test_what_the_service_says_becomes_fields_of_the_status() -> None:
+    training = pb.Training(
+        dispatch_id="uid-1-1", state=pb.TRAINING_STATE_SUCCEEDED, step=40, total_steps=40, epoch=2.0, attempts=2,
+        preemptions=1, checkpoint_step=40, notes=["2 records were too long."],
+        metrics=[pb.TrainingMetric(name="train_loss", value=0.25, step=40)],
+        artifact=pb.Artifact(
+            uri="file:///out/b/", digest=f"sha256:{'b' * 64}", size_bytes=7, type=pb.ARTIFACT_TYPE_LORA_ADAPTER, rank=8
+        ),
+        provenance=pb.Provenance(
+            base_model_digest=f"sha256:{'a' * 64}", dataset_digest=f"sha256:{'d' * 64}", spec_digest=f"sha256:{'e' * 64}",
+            seed=7, code_version="0.1.0",
+        ),
+    )  # fmt: skip
+    report = finetuning.report(training)
+    read = FinetuneJobStatus.model_validate(report.results)
+    assert report.state == "Succeeded"
+    assert (read.attempts, read.preemptions) == (2, 1)
+    assert read.progress is not None
+    assert read.progress.percent == 100
+    assert read.artifact is not None
+    assert (read.artifact.type, read.artifact.rank) == ("LoRAAdapter", 8)
+    assert read.provenance is not None
+    assert read.provenance.base_model_digest == f"sha256:{'a' * 64}"
+    assert read.notes == ("2 records were too long.",)
