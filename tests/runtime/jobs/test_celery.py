@@ -108,6 +108,7 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_the_attempt_does_not_co
     bench.until(lambda: bench.is_final("stepwise"))
     job = bench.store.get("stepwise")
     assert (job.state, job.attempts) == (JobState.SUCCEEDED, 1)
+    assert job.preemptions >= 3
 
 
 def test_a_worker_that_is_stopped_while_the_broker_is_away_ends(bench: Bench, tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def test_a_job_that_went_back_is_sent_at_once(
     assert dispatcher.resend_overdue("echo") == 1
 
 
+def test_a_job_whose_worker_had_to_stop_is_sent_at_once(store: JobStore, dispatcher: Dispatcher) -> None:
+    """It was taken for the attempt that was sent before, and waited up to a minute."""
+    dispatcher.send(store.create("j", "echo", {}))
+    claim = store.claim("j", "worker")
+    assert claim is not None
+    store.preempt("j", claim.token)
+    assert dispatcher.resend_overdue("echo") == 1
+
+
 def test_a_broker_that_was_away_gets_the_job_at_the_next_round(
     store: JobStore, broker: Broker, dispatcher: Dispatcher
 ) -> None:

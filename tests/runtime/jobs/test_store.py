@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from touchstone_runtime import databases
 from touchstone_runtime.jobs import Claim, ClaimLost, JobNotFound, JobState, JobStore
 from touchstone_runtime.testing import FakeClock
 
@@ -90,6 +92,78 @@ def test_a_released_job_is_claimable_after_its_pause(store: JobStore, clock: Fak
     assert claimed(store).job.attempts == 2
 
 
+def test_a_preempted_job_is_claimable_at_once_and_was_not_attempted(store: JobStore) -> None:
+    store.create("j", "build", {})
+    for preemptions in range(1, 4):
+        claim = claimed(store)
+        assert claim.job.attempts == 1
+        store.preempt("j", claim.token)
+        job = store.get("j")
+        assert (job.state, job.attempts, job.preemptions) == (JobState.PENDING, 0, preemptions)
+    with pytest.raises(ClaimLost):
+        store.preempt("j", claim.token)
+
+
+def test_a_claim_that_ran_out_is_an_attempt_and_no_preemption(store: JobStore, clock: FakeClock) -> None:
+    """Or a job that kills its workers would never be given up."""
+    store.create("j", "build", {})
+    claimed(store)
+    clock.advance(LEASE)
+    job = claimed(store).job
+    assert (job.attempts, job.preemptions) == (2, 0)
+
+
+def test_of_the_jobs_that_wait_the_highest_priority_goes_first_then_the_oldest(
+    store: JobStore, clock: FakeClock
+) -> None:
+    for name, priority in (("old", 0), ("urgent", 9), ("young", 0), ("soon", 3)):
+        store.create(name, "build", {}, priority=priority)
+        clock.advance(1)
+    assert [job.id for job in store.overdue("build")] == ["urgent", "soon", "old", "young"]
+
+
+@pytest.mark.parametrize("bound", [{"priority": 10}, {"priority": -1}, {"max_attempts": 0}, {"max_preemptions": -1}])
+def test_a_number_out_of_bounds_is_refused(store: JobStore, bound: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=rf"{next(iter(bound))} is .* must be from"):
+        store.create("j", "build", {}, **bound)
+
+
+OLDER = sa.MetaData()
+OLDER_JOBS = sa.Table(
+    "jobs", OLDER, sa.Column("id", sa.String(160), primary_key=True), sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False), sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("progress", sa.JSON, nullable=False), sa.Column("result", sa.JSON, nullable=False),
+    sa.Column("error", sa.JSON), sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("token", sa.Integer, nullable=False), sa.Column("worker", sa.String(128), nullable=False),
+    sa.Column("cancel_requested", sa.Boolean, nullable=False), sa.Column("created_at", sa.DateTime, nullable=False),
+    sa.Column("started_at", sa.DateTime), sa.Column("finished_at", sa.DateTime), sa.Column("heartbeat_at", sa.DateTime),
+    sa.Column("claimable_at", sa.DateTime, nullable=False), sa.Index("jobs_by_kind_and_state", "kind", "state"),
+)  # fmt: skip
+"""The table as it was before preemptions were counted."""
+
+
+def test_jobs_of_an_older_version_go_on_and_the_older_version_still_records_some(
+    database_url: str, clock: FakeClock
+) -> None:
+    engine = databases.connect(database_url)
+    row = {
+        "kind": "build", "state": "PENDING", "payload": {"a": 1}, "progress": {}, "result": {}, "attempts": 3,
+        "token": 3, "worker": "w", "cancel_requested": False, "created_at": clock().replace(tzinfo=None),
+        "claimable_at": clock().replace(tzinfo=None),
+    }  # fmt: skip
+    databases.create_tables(engine, OLDER)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(OLDER_JOBS).values(id="before", **row))
+    store = JobStore(engine, now=clock, lease_seconds=LEASE)
+    with engine.begin() as connection:
+        connection.execute(sa.insert(OLDER_JOBS).values(id="since", **row))
+    for name in ("before", "since"):
+        job = claimed(store, name).job
+        assert (job.payload, job.attempts, job.preemptions, job.priority) == ({"a": 1}, 4, 0, 0)
+        assert (job.max_attempts, job.max_preemptions) == (None, None)
+    store.engine.dispose()
+
+
 CLAIM = (
     "import sys; from touchstone_runtime.jobs import JobStore; print(JobStore(sys.argv[1]).claim('j', 'w') is not None)"
 )
@@ -146,6 +220,17 @@ class Life(RuleBasedStateMachine):
     def release(self) -> None:
         if self.store.get("j").state is JobState.RUNNING:
             self.store.release("j", self.tokens[-1])
+
+    @precondition(lambda self: self.tokens and self.end is None)
+    @rule()
+    def preempt(self) -> None:
+        if self.store.get("j").state is JobState.RUNNING:
+            self.store.preempt("j", self.tokens[-1])
+
+    @invariant()
+    def each_claim_is_an_attempt_or_a_preemption(self) -> None:
+        job = self.store.get("j")
+        assert job.attempts + job.preemptions == len(self.tokens)
 
     @rule()
     def cancel(self) -> None:

@@ -45,15 +45,15 @@ class Dispatcher:
         self._jobs = jobs
         self._hand_over = send
         self._monotonic = monotonic
-        self._sendings: dict[tuple[str, int], _Sending] = {}
+        self._sendings: dict[tuple[str, int, int], _Sending] = {}
         self._lock = threading.Lock()
 
     def send(self, job: Job) -> bool:
-        """Send a job, unless this attempt at it was sent a short while ago; tell whether it was sent.
+        """Send a job, unless it was sent a short while ago and not claimed since; tell whether it was sent.
 
         A broker that is away is no error: the record stands, and `resend_overdue` sends the job later.
         """
-        key = (job.id, job.attempts)
+        key = (job.id, job.attempts, job.preemptions)
         now = self._monotonic()
         with self._lock:
             last = self._sendings.get(key)

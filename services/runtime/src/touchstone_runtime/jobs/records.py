@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from touchstone_runtime import errors
 
+HIGHEST_PRIORITY = 9
+
 
 class JobState(StrEnum):
     """Where a job stands."""
@@ -40,7 +42,15 @@ class Job:
     error: Mapping[str, str] | None
     """`reason` and `message` of a failed job."""
     attempts: int
-    """How often it was claimed."""
+    """How often it was claimed, those claims left out whose worker had to stop and said so."""
+    preemptions: int
+    """How often a worker that had to stop gave it back. One that was killed says nothing: that is an attempt."""
+    max_attempts: int | None
+    """How often it may be attempted; None: as often as its kind."""
+    max_preemptions: int | None
+    """How often it may be given back; None: as often as its kind."""
+    priority: int
+    """From 0 to 9, `HIGHEST_PRIORITY`: which of the jobs that wait goes first."""
     cancel_requested: bool
     created_at: datetime
     started_at: datetime | None

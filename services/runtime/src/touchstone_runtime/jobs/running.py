@@ -4,17 +4,19 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 from opentelemetry import propagate, trace
 
 from touchstone_runtime import telemetry
 from touchstone_runtime.errors import DomainError
-from touchstone_runtime.jobs.records import Claim, ClaimLost, JobState
+from touchstone_runtime.jobs.records import Claim, ClaimLost, Job, JobState
 from touchstone_runtime.jobs.store import JobStore
 from touchstone_runtime.telemetry import names
 
 MAX_ATTEMPTS = 5
+MAX_PREEMPTIONS = 100
+"""Workers stop at each rollout and whenever a node is drained; a job that met that so often never gets on."""
 RETRY_PAUSE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Cancelled(Exception):
 
 
 class Preempted(Exception):
-    """The worker was asked to stop; the job goes on elsewhere, and this attempt is not held against it."""
+    """The worker was asked to stop; the job goes on elsewhere: a preemption, and no attempt."""
 
 
 def run_job(
@@ -52,11 +54,14 @@ def run_job(
     carrier: Mapping[str, str] | None = None,
     stopping: threading.Event | None = None,
     max_attempts: int = MAX_ATTEMPTS,
+    max_preemptions: int = MAX_PREEMPTIONS,
 ) -> None:
     """Claim a job, work on it under heartbeats, and record what came of it.
 
-    A job that is finished or claimed by another is left alone. One that was claimed more than `max_attempts` times
-    without an end is given up: reason PoisonTask.
+    A job that is finished or claimed by another is left alone. One that was attempted more than `max_attempts` times
+    without an end is given up: reason PoisonTask. One that more than `max_preemptions` workers gave back since they
+    had to stop is given up, too: reason PreemptionLimitExceeded. A worker that is killed gives nothing back; that is
+    an attempt, or a job that kills its workers would never be given up.
 
     Args:
         store: The record.
@@ -64,16 +69,18 @@ def run_job(
         work: What it does.
         carrier: The trace context of whoever sent it.
         stopping: Set when this process should end.
-        max_attempts: How often it may be started.
+        max_attempts: How often it may be attempted, where the job itself does not say.
+        max_preemptions: How often it may be given back, where the job itself does not say.
     """
     claim = store.claim(job_id, f"{os.uname().nodename}-{os.getpid()}")
     if claim is None:
         return
+    limits = _Limits.of(claim.job, max_attempts, max_preemptions)
     with _span(claim, carrier or {}), _Heart(store, claim, stopping or threading.Event()) as heart:
         try:
-            if claim.job.attempts > max_attempts:
-                message = f"The job was started {max_attempts} times and never came to an end."
-                store.finish(job_id, claim.token, JobState.FAILED, error={"reason": "PoisonTask", "message": message})
+            if claim.job.attempts > limits.attempts:
+                message = f"The job was started {limits.attempts} times and never came to an end."
+                _give_up(store, claim, "PoisonTask", message)
                 return
             result = work(claim, heart.report)
             store.finish(job_id, claim.token, JobState.SUCCEEDED, result=result)
@@ -82,22 +89,47 @@ def run_job(
         except Cancelled:
             store.finish(job_id, claim.token, JobState.CANCELLED)
         except Preempted:
-            store.release(job_id, claim.token, is_counted=False)
+            _preempted(store, claim, limits)
         except DomainError as error:
-            _failed(store, claim, error, max_attempts)
+            _failed(store, claim, error, limits)
         except Exception:  # the edge of the worker: whatever went wrong is recorded, the worker lives on
             logger.exception("job failed unexpectedly", extra={"job": job_id})
-            fault = {"reason": "InternalError", "message": "An unexpected error happened; the worker's log has it."}
-            store.finish(job_id, claim.token, JobState.FAILED, error=fault)
+            _give_up(store, claim, "InternalError", "An unexpected error happened; the worker's log has it.")
 
 
-def _failed(store: JobStore, claim: Claim, error: DomainError, max_attempts: int) -> None:
+class _Limits(NamedTuple):
+    """How often a job may be attempted, and given back."""
+
+    attempts: int
+    preemptions: int
+
+    @classmethod
+    def of(cls, job: Job, attempts: int, preemptions: int) -> Self:
+        """Take what the job says before what its kind says."""
+        return cls(
+            attempts if job.max_attempts is None else job.max_attempts,
+            preemptions if job.max_preemptions is None else job.max_preemptions,
+        )
+
+
+def _preempted(store: JobStore, claim: Claim, limits: _Limits) -> None:
+    if claim.job.preemptions < limits.preemptions:
+        store.preempt(claim.job.id, claim.token)
+        return
+    message = f"Workers that had to stop gave the job back {limits.preemptions} times. Raise the limit of preemptions."
+    _give_up(store, claim, "PreemptionLimitExceeded", message)
+
+
+def _failed(store: JobStore, claim: Claim, error: DomainError, limits: _Limits) -> None:
     logger.warning("job failed", extra={"job": claim.job.id, "reason": error.reason, "fault": error.message})
-    if error.is_retryable and claim.job.attempts < max_attempts:
+    if error.is_retryable and claim.job.attempts < limits.attempts:
         store.release(claim.job.id, claim.token, after_seconds=RETRY_PAUSE_SECONDS * 2 ** (claim.job.attempts - 1))
         return
-    fault = {"reason": _camel(error.reason), "message": error.message}
-    store.finish(claim.job.id, claim.token, JobState.FAILED, error=fault)
+    _give_up(store, claim, _camel(error.reason), error.message)
+
+
+def _give_up(store: JobStore, claim: Claim, reason: str, message: str) -> None:
+    store.finish(claim.job.id, claim.token, JobState.FAILED, error={"reason": reason, "message": message})
 
 
 def _camel(reason: str) -> str:

@@ -1,5 +1,6 @@
 """The job store over SQLAlchemy. Blocking: call it from a thread in asynchronous code."""
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from touchstone_runtime import databases
-from touchstone_runtime.jobs.records import Claim, ClaimLost, Job, JobNotFound, JobState
+from touchstone_runtime.jobs.records import HIGHEST_PRIORITY, Claim, ClaimLost, Job, JobNotFound, JobState
 from touchstone_runtime.jobs.tables import Base, JobRow
 
 LEASE_SECONDS = 30.0
@@ -46,8 +47,32 @@ class JobStore:
         """How long a claim lasts without a heartbeat."""
         return self._lease.total_seconds()
 
-    def create(self, job_id: str, kind: str, payload: Mapping[str, Any]) -> Job:
-        """Record a job; one of the same id that is there already is returned as it is."""
+    def create(
+        self,
+        job_id: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        max_attempts: int | None = None,
+        max_preemptions: int | None = None,
+        priority: int = 0,
+    ) -> Job:
+        """Record a job; one of the same id that is there already is returned as it is.
+
+        Args:
+            job_id: Names it.
+            kind: What sort of work it is.
+            payload: What is asked for, as JSON.
+            max_attempts: How often it may be attempted, at least 1; None: as often as its kind (`run_job`).
+            max_preemptions: How often workers that have to stop may give it back; None: as often as its kind.
+            priority: From 0 to 9; of the jobs that wait, the highest goes first, and of equals the oldest.
+
+        Raises:
+            ValueError: A number is out of its bounds.
+        """
+        _check("priority", priority, 0, HIGHEST_PRIORITY)
+        _check("max_attempts", max_attempts, 1)
+        _check("max_preemptions", max_preemptions, 0)
         now = self._naive()
         try:
             with Session(self._engine) as session, session.begin():
@@ -56,6 +81,7 @@ class JobStore:
                 row = JobRow(
                     id=job_id, kind=kind, state=JobState.PENDING, payload=dict(payload), progress={}, result={},
                     attempts=0, token=0, worker="", cancel_requested=False, created_at=now, claimable_at=now,
+                    preemptions=0, max_attempts=max_attempts, max_preemptions=max_preemptions, priority=priority,
                 )  # fmt: skip
                 session.add(row)
                 session.flush()
@@ -130,14 +156,8 @@ class JobStore:
             session.flush()
             return _job(row)
 
-    def release(self, job_id: str, token: int, *, after_seconds: float = 0.0, is_counted: bool = True) -> None:
-        """Give a claim back, so that the job is tried again after a pause.
-
-        Args:
-            job_id: The job.
-            token: The claim's token.
-            after_seconds: The pause.
-            is_counted: Whether this attempt counts: it does not where the worker, not the job, was the reason.
+    def release(self, job_id: str, token: int, *, after_seconds: float = 0.0) -> None:
+        """Give a claim back after a failure, so that the job is tried again after a pause.
 
         Raises:
             ClaimLost: The token is no longer the claim's.
@@ -146,8 +166,22 @@ class JobStore:
             row = _claimed(session, job_id, token)
             row.state = JobState.PENDING
             row.claimable_at = self._naive() + timedelta(seconds=after_seconds)
-            if not is_counted:
-                row.attempts -= 1
+
+    def preempt(self, job_id: str, token: int) -> None:
+        """Give a claim back since the worker has to stop: a preemption, and no attempt.
+
+        A worker that is killed cannot say so. Its claim runs out and stays an attempt: it may be the job that kills
+        its workers, and nothing in the record tells the two apart.
+
+        Raises:
+            ClaimLost: The token is no longer the claim's.
+        """
+        with Session(self._engine) as session, session.begin():
+            row = _claimed(session, job_id, token)
+            row.state = JobState.PENDING
+            row.claimable_at = self._naive()
+            row.attempts -= 1
+            row.preemptions += 1
 
     def cancel(self, job_id: str) -> Job:
         """Ask a job to stop: one that nobody works on is cancelled at once, a running one by its worker.
@@ -166,12 +200,12 @@ class JobStore:
             return _job(row)
 
     def overdue(self, kind: str) -> list[Job]:
-        """Return the jobs of a kind that nobody works on and somebody may claim, oldest first."""
+        """Return the jobs of a kind that somebody may claim; the highest priority goes first, of equals the oldest."""
         query = (
             select(JobRow)
             .where(JobRow.kind == kind, or_(*(JobRow.state == s for s in JobState if not s.is_final)))
             .where(JobRow.claimable_at <= self._naive())
-            .order_by(JobRow.created_at, JobRow.id)
+            .order_by(JobRow.priority.desc(), JobRow.created_at, JobRow.id)
         )
         with Session(self._reading) as session, session.begin():
             return [_job(row) for row in session.scalars(query)]
@@ -179,6 +213,11 @@ class JobStore:
     def _naive(self) -> datetime:
         """The present time in UTC as the database holds it: SQLite has no time zones."""
         return self._now().astimezone(UTC).replace(tzinfo=None)
+
+
+def _check(name: str, number: int | None, least: int, most: float = math.inf) -> None:
+    if number is not None and not least <= number <= most:
+        raise ValueError(f"{name} is {number}; it must be from {least} to {most}")
 
 
 def _found(session: Session, job_id: str, *, lock: bool = True) -> JobRow:
@@ -222,6 +261,10 @@ def _job(row: JobRow) -> Job:
         result=row.result or {},
         error=row.error,
         attempts=row.attempts,
+        preemptions=row.preemptions,
+        max_attempts=row.max_attempts,
+        max_preemptions=row.max_preemptions,
+        priority=row.priority,
         cancel_requested=row.cancel_requested,
         created_at=row.created_at.replace(tzinfo=UTC),
         started_at=aware(row.started_at),

@@ -35,3 +35,7 @@ class JobRow(Base):
     heartbeat_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=False), default=None)
     claimable_at: Mapped[datetime] = mapped_column(DateTime(timezone=False))
     """Before this, nobody may claim it: the end of a lease, or of a pause after a failure."""
+    preemptions: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    max_attempts: Mapped[int | None] = mapped_column(Integer, default=None)
+    max_preemptions: Mapped[int | None] = mapped_column(Integer, default=None)
+    priority: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
