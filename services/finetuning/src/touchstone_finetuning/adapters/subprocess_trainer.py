@@ -13,7 +13,6 @@ from touchstone_finetuning.core import codec, outcome
 from touchstone_finetuning.core.outcome import Fault, Result
 from touchstone_finetuning.ports import Ending, Workspace
 
-MODULE = "touchstone_finetuning.training"
 LOG = "trainer.log"
 
 T = TypeVar("T")
@@ -22,14 +21,14 @@ T = TypeVar("T")
 class SubprocessTrainer:
     """The trainer port."""
 
-    def __init__(self, python: str, *, environ: Mapping[str, str]) -> None:
+    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str]) -> None:
         """Prepare.
 
         Args:
-            python: The interpreter that has torch.
+            command: What is run on a workspace: an interpreter that has torch, and its arguments.
             environ: Its environment.
         """
-        self._python = python
+        self._command = tuple(command)
         self._environ = dict(environ)
 
     def start(self, workspace: Workspace) -> "SubprocessTraining":
@@ -39,7 +38,7 @@ class SubprocessTrainer:
             (workspace.folder / name).unlink(missing_ok=True)  # an earlier attempt's
         with (workspace.folder / LOG).open("ab") as log:
             process = subprocess.Popen(
-                [self._python, "-m", MODULE, str(workspace.folder)],
+                [*self._command, str(workspace.folder)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -49,17 +48,14 @@ class SubprocessTrainer:
         return SubprocessTraining(process, workspace.folder)
 
     def _check(self) -> None:
-        command = [
-            self._python,
-            "-c",
-            "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)",
-        ]
+        question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
+        command = [self._command[0], "-c", question]
         try:
-            found = subprocess.run(command, check=False, capture_output=True, env=self._environ).returncode == 0
+            has_torch = not subprocess.run(command, check=False, capture_output=True, env=self._environ).returncode
         except OSError:
-            found = False
-        if not found:
-            raise errors.TrainerMissing(self._python)
+            has_torch = False
+        if not has_torch:
+            raise errors.TrainerMissing(self._command[0])
 
 
 class SubprocessTraining:

@@ -13,6 +13,9 @@ MAX_SPLIT = 0.5
 SOURCE_SCHEMES = ("file", "pypi", "http", "https", "hf", "s3", "gs")
 OUTPUT_SCHEMES = ("file", "s3", "gs")
 
+_FIELDS = {"format": "data.format", "method": "objective"}
+"""What a recipe's field is called in a request, where the two differ."""
+
 
 def dispatch_faults(dispatch_id: str) -> Iterator[Violation]:
     """Check a dispatch id."""
@@ -29,7 +32,7 @@ def spec_faults(spec: TrainingSpec) -> Iterator[Violation]:
     if not 0 <= spec.validation_split <= MAX_SPLIT:
         yield Violation("spec.data.validation_split", f"Must lie between 0 and {MAX_SPLIT}.")
     yield from (
-        Violation(f"spec.{fault.field}", fault.description)
+        Violation(f"spec.{_FIELDS.get(fault.field, fault.field)}", fault.description)
         for fault in validation.training(spec.method, spec.format, spec.adapter, spec.hyperparameters)
     )
     yield from _place_faults(spec)

@@ -23,7 +23,16 @@ KIND = "train"
 class Jobs(Protocol):
     """What is needed of `touchstone_runtime.jobs.JobStore`."""
 
-    def create(self, job_id: str, kind: str, payload: Mapping[str, Any]) -> Job:
+    def create(
+        self,
+        job_id: str,
+        kind: str,
+        payload: Mapping[str, Any],
+        *,
+        max_attempts: int | None = None,
+        max_preemptions: int | None = None,
+        priority: int = 0,
+    ) -> Job:
         """Record a job; the same id returns the stored one."""
         ...
 
@@ -83,7 +92,14 @@ class Trainings:
         faults = [*admission.dispatch_faults(dispatch_id), *admission.spec_faults(spec)]
         if faults:
             raise errors.SpecInvalid(faults)
-        job = self.jobs.create(dispatch_id, KIND, {"spec": codec.to_fields(spec)})
+        job = self.jobs.create(
+            dispatch_id,
+            KIND,
+            {"spec": codec.to_fields(spec)},
+            max_attempts=spec.max_attempts,
+            max_preemptions=spec.max_preemptions,
+            priority=spec.priority,
+        )
         if job.kind != KIND or codec.from_fields(job.payload["spec"], TrainingSpec) != spec:
             raise errors.DispatchIdTaken(dispatch_id)
         if job.state is JobState.PENDING:
@@ -117,7 +133,7 @@ def _training(job: Job) -> Training:
         state=job.state,
         progress=codec.from_fields(job.progress, Progress) if job.progress else Progress(),
         attempts=job.attempts,
-        preemptions=0,
+        preemptions=job.preemptions,
         error=job.error,
         result=codec.from_fields(job.result, TrainingResult) if job.result else None,
         started_at=job.started_at,

@@ -21,6 +21,8 @@ from touchstone_finetuning.service.conducting import Conductor
 from touchstone_finetuning.settings import WorkerSettings
 from touchstone_finetuning.wiring import parts
 
+TRAINER = "touchstone_finetuning.training"
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +34,7 @@ def conductor(settings: WorkerSettings) -> Conductor:
         sources=sources,
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(settings.work_dir / "runs", retention=timedelta(days=settings.retention_days)),
-        trainer=SubprocessTrainer(settings.trainer_python, environ=os.environ),
+        trainer=SubprocessTrainer((settings.trainer_python, "-m", TRAINER), environ=os.environ),
         outputs=FolderOutputs(sources),
         machine=Machine(
             threads=settings.trainer_threads or os.cpu_count() or 1,

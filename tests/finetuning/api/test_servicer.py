@@ -1,0 +1,114 @@
+"""The door: what is refused with its field, what is started once, what is told."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import pytest_asyncio
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
+from touchstone_finetuning.api.servicer import FinetuningServicer
+from touchstone_finetuning.service.trainings import Trainings
+from touchstone_runtime.jobs import Dispatcher, Job, JobStore
+from touchstone_runtime.server import GrpcServer, ServerSettings
+
+
+@pytest.fixture
+def sent() -> list[Job]:
+    return []
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> JobStore:
+    return JobStore(f"sqlite:///{tmp_path}/finetuning.sqlite")
+
+
+@pytest_asyncio.fixture
+async def stub(jobs: JobStore, sent: list[Job]) -> AsyncIterator[Any]:
+    trainings = Trainings(jobs=jobs, sender=Dispatcher(jobs, sent.append))
+    server = GrpcServer(ServerSettings(listen="127.0.0.1:0"), [FinetuningServicer(trainings).registered()])
+    async with server, grpc.aio.insecure_channel(server.address) as channel:
+        yield pb_grpc.FinetuningServiceStub(channel)
+
+
+def request(**changes: object) -> pb.StartTrainingRequest:
+    spec = pb.TrainingSpec(
+        run="uid",
+        base=pb.BaseModel(uri="file:///base"),
+        objective=pb.OBJECTIVE_SUPERVISED,
+        adapter=pb.Adapter(rank=8, alpha=16),
+        data=pb.TrainingData(uri="file:///data.jsonl", format=pb.RECORD_FORMAT_CHAT_ML),
+        output_uri="file:///out",
+        limits=pb.Limits(max_attempts=4, max_preemptions=2),
+        priority=7,
+    )
+    spec.MergeFrom(pb.TrainingSpec(**changes))  # type: ignore[arg-type]
+    return pb.StartTrainingRequest(dispatch_id="uid-1", spec=spec)
+
+
+def violations(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    status = rpc_status.from_call(error)
+    found = {}
+    for detail in status.details:
+        bad = error_details_pb2.BadRequest()
+        if detail.Unpack(bad):
+            found |= {each.field: each.description for each in bad.field_violations}
+    return found
+
+
+async def test_a_training_is_started_once(stub: Any, sent: list[Job]) -> None:
+    first = (await stub.StartTraining(request())).training
+    again = (await stub.StartTraining(request())).training
+    assert first == again
+    assert first.state == pb.TRAINING_STATE_PENDING
+    assert [job.id for job in sent] == ["uid-1"]
+    assert (sent[0].max_attempts, sent[0].max_preemptions, sent[0].priority) == (4, 2, 7)
+
+
+async def test_a_dispatch_id_of_another_training_is_refused(stub: Any) -> None:
+    await stub.StartTraining(request())
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(request(output_uri="file:///elsewhere"))
+    assert raised.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+async def test_every_fault_is_told_with_its_field(stub: Any, sent: list[Job]) -> None:
+    faulty = request(
+        base=pb.BaseModel(uri="ftp://x"),
+        adapter=pb.Adapter(rank=600),
+        data=pb.TrainingData(format=pb.RECORD_FORMAT_PREFERENCE, validation_split=0.7),
+        hyperparameters=pb.Hyperparameters(learning_rate=-1),
+        output_uri="oci://x",
+        priority=11,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(faulty)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(violations(raised.value)) == {
+        "spec.base.uri", "spec.adapter.rank", "spec.data.format", "spec.data.validation_split",
+        "spec.hyperparameters.learning_rate", "spec.output_uri", "spec.priority",
+    }  # fmt: skip
+    assert sent == []
+
+
+async def test_what_is_missing_is_told(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(pb.StartTrainingRequest(dispatch_id="x"))
+    assert {"spec.base", "spec.data", "spec.objective", "spec.data.format"} <= set(violations(raised.value))
+
+
+async def test_a_training_that_waits_is_cancelled_at_once(stub: Any) -> None:
+    await stub.StartTraining(request())
+    cancelled = (await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))).training
+    assert cancelled.state == pb.TRAINING_STATE_CANCELLED
+    assert (await stub.GetTraining(pb.GetTrainingRequest(dispatch_id="uid-1"))).training == cancelled
+
+
+async def test_an_unknown_training_is_not_found(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.GetTraining(pb.GetTrainingRequest(dispatch_id="none"))
+    assert raised.value.code() is grpc.StatusCode.NOT_FOUND

@@ -1,0 +1,61 @@
+"""A trainer without weights, run as the real one is: it speaks the same files, signals and exit codes.
+
+What it does stands in the base file, one word a line: `steps 3`, `wait`, `fault DatasetInvalid`, `die`.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def main() -> int:
+    folder = Path(sys.argv[1])
+    recipe = json.loads((folder / "recipe.json").read_text())
+    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    checkpoint = Path(recipe["checkpoint"]["folder"]) / "step"
+    step = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    resumed_from = step
+
+    def tell(**event: object) -> None:
+        with (folder / "events.jsonl").open("a") as file:
+            file.write(json.dumps(event) + "\n")
+
+    tell(kind="note", message=f"Begins at step {step}.")
+    for word, *rest in (line.split() for line in Path(recipe["base"]).read_text().splitlines()):
+        match word:
+            case "steps":
+                while step < int(rest[0]):
+                    step += 1
+                    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+                    checkpoint.write_text(str(step))
+                    tell(kind="progress", step=step, total_steps=int(rest[0]), epoch=step / 10, time=time.time())
+                    tell(kind="metric", name="train_loss", value=1 / step, step=step)
+                    tell(kind="checkpoint", step=step, folder=str(checkpoint.parent))
+            case "wait" if not resumed_from:
+                asked.wait()
+                return 75
+            case "fault":
+                (folder / "fault.json").write_text(json.dumps({"reason": rest[0], "message": "So it is."}))
+                return 1
+            case "die" if not resumed_from:
+                os.kill(os.getpid(), signal.SIGKILL)
+    output = Path(recipe["output"])
+    output.mkdir(exist_ok=True)
+    (output / "adapter_model.safetensors").write_text("weights")
+    (output / "lineage.json").write_text(json.dumps(recipe["lineage"]))
+    result = {
+        "folder": str(output), "size_bytes": 7, "type": "LoRAAdapter", "rank": recipe["adapter"]["rank"], "metrics": {},
+        "steps": step, "resumed_from_step": resumed_from, "peak_memory_bytes": 0, "tokens_trained": 0,
+    }  # fmt: skip
+    (folder / "result.json").write_text(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
