@@ -328,10 +328,7 @@ class AdapterRefused(Invalid):
     reason = "ADAPTER_REFUSED"
 
     def __init__(self, adapter: str, cause: str) -> None:
-        description = (
-            f"'{adapter}' cannot be loaded ({cause}): is it a LoRA of this model, of no higher rank than max-lora-rank?"
-        )
-        super().__init__([Violation("uri", description)], metadata={"adapter": adapter})
+        super().__init__([Violation("uri", f"'{adapter}' cannot be loaded: {cause}")], metadata={"adapter": adapter})
 
 
 class RequestRefused(Invalid):

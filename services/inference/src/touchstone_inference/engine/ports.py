@@ -74,6 +74,8 @@ class Adaptable(Protocol):
     async def load_adapter(self, name: str, path: Path) -> None:
         """Make an adapter available by name, in place of what had the name.
 
+        Before `start` it is only noted: `start` loads it with the model, and raises what this would.
+
         Raises:
             AdapterRefused: It is no adapter of this model.
         """

@@ -47,7 +47,11 @@ async def model_of(manifest: Manifest, resolver: Resolver, settings: EngineSetti
             model = manifest.bundle.model
             weights = await resolver.resolve(model.uri, digest=model.digest)
             return llamacpp.LlamaCpp(
-                weights.path, digest=weights.digest, max_model_len=engine.max_model_len, arguments=given
+                weights.path,
+                digest=weights.digest,
+                max_model_len=engine.max_model_len,
+                arguments=given,
+                has_adapters=bool(manifest.bundle.adapters),
             )
         case vllm.ENGINE_TYPE:
             return await _vllm(manifest, resolver, settings)
@@ -92,11 +96,11 @@ class Engine:
 
     async def start(self) -> None:
         """Load the model, and the adapters of the revision: none of it serves without the other."""
-        await self.model.start()
         for adapter in self.manifest.bundle.adapters:
             if self.adapters is None:
                 raise errors.EngineCannot(self.model.description.engine_type, f"adapter '{adapter.name}'")
             await self.adapters.load(adapter.name, adapter.uri, adapter.digest)
+        await self.model.start()
         if self.peak_seconds:
             await self.measuring.measure_peak(self.peak_seconds)
         self.measuring.start()

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from touchstone_runtime.errors import DomainError
 
@@ -21,12 +21,14 @@ from touchstone_inference.engine.core.generation import (
 )
 
 Json = Mapping[str, Any]
+Lora: TypeAlias = Sequence[Mapping[str, float]]
+"""Which adapters take part in a request, by their numbers, and how strongly."""
 
 DEFAULT_MAX_OUTPUT_TOKENS = 512
 RANDOM_SEED = -1
 
 
-def completion_request(request: Generation, *, stops: tuple[str, ...]) -> dict[str, Any]:
+def completion_request(request: Generation, *, stops: tuple[str, ...], lora: Lora = ()) -> dict[str, Any]:
     """Write a request for `POST /completion`; every sampler that we did not name is off."""
     sampling = request.sampling
     body: dict[str, Any] = {
@@ -41,6 +43,7 @@ def completion_request(request: Generation, *, stops: tuple[str, ...]) -> dict[s
         "repeat_penalty": sampling.repetition_penalty,
         "seed": RANDOM_SEED if sampling.seed is None else sampling.seed % 2**32,
         "stop": [*stops, *sampling.stop],
+        "lora": list(lora),
     }
     if request.json_schema:
         body["json_schema"] = json.loads(request.json_schema)
@@ -49,7 +52,9 @@ def completion_request(request: Generation, *, stops: tuple[str, ...]) -> dict[s
     return body
 
 
-def scoring_request(before: Sequence[int], scored: Sequence[int], *, has_distributions: bool) -> dict[str, Any]:
+def scoring_request(
+    before: Sequence[int], scored: Sequence[int], *, has_distributions: bool, lora: Lora = ()
+) -> dict[str, Any]:
     """Write a request for `POST /completion` that can generate nothing but the scored tokens."""
     return {
         "prompt": list(before),
@@ -57,6 +62,7 @@ def scoring_request(before: Sequence[int], scored: Sequence[int], *, has_distrib
         "n_predict": len(scored),
         "grammar": "root ::= " + " ".join(f"<[{token}]>" for token in scored),
         "n_probs": CONSIDERED if has_distributions else 1,
+        "lora": list(lora),
     }
 
 

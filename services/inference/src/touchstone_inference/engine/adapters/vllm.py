@@ -101,6 +101,8 @@ class Vllm:
             slots=arguments.number("max-num-seqs"),
             capabilities=POOLS if arguments.word("runner") == "pooling" else generates,
         )
+        self._early: dict[str, Path] = {}
+        """Adapters that came before the engine was there."""
         self._adapters: dict[str, Any] = {}
         self._engine: Any = None
         self._tokenizer: Any = None
@@ -116,11 +118,14 @@ class Vllm:
         Raises:
             EngineLibraryMissing: vLLM is not installed here.
             EngineBroke: The folder is no model that vLLM can load, or it does not fit.
+            AdapterRefused: An adapter is none of this model.
         """
         if not any(self._path.glob("*.safetensors")):
             raise errors.EngineBroke(f"{self._path.name} holds no *.safetensors. vLLM takes a folder of them.")
         self._engine = self._load()
         self._tokenizer = self._engine.get_tokenizer()
+        for name, path in self._early.items():
+            await self.load_adapter(name, path)
         if Capability.EMBED in self._description.capabilities:
             await self.embed(["Hello"])
         elif self._role is Role.PREFILL:
@@ -279,9 +284,14 @@ class Vllm:
     async def load_adapter(self, name: str, path: Path) -> None:
         """Make a LoRA adapter available by name. Loading a name again replaces what it was.
 
+        One that comes before start waits for it.
+
         Raises:
             AdapterRefused: It is no adapter of this model, or its rank is too high.
         """
+        if self._engine is None:
+            self._early[name] = path
+            return
         from vllm.lora.request import LoRARequest  # noqa: PLC0415 - loaded by start
 
         number = max((request.lora_int_id for request in self._adapters.values()), default=0) + 1
@@ -290,7 +300,8 @@ class Vllm:
             await self._running.add_lora(request)
         except Exception as error:
             logger.exception("vLLM cannot load an adapter")
-            raise errors.AdapterRefused(name, type(error).__name__) from error
+            cause = f"is it a LoRA of this model, of no higher rank than max-lora-rank? ({type(error).__name__})"
+            raise errors.AdapterRefused(name, cause) from error
         await self.unload_adapter(name)
         self._adapters[name] = request
 
