@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from touchstone_runtime.revisions import (
+    Adapter,
     Bundle,
     Engine,
     Manifest,
@@ -57,6 +58,35 @@ def test_a_changed_word_of_the_prompt_is_another_revision() -> None:
 
 def test_the_order_of_arguments_does_not_count() -> None:
     assert manifest(args={"a": "1", "b": "2"}).digest == manifest(args={"b": "2", "a": "1"}).digest
+
+
+def adapted(default: str = "") -> Manifest:
+    return Manifest(
+        namespace="default",
+        deployment="chat",
+        bundle=Bundle(
+            model=Model(uri="file:///m", digest=digest_bytes(b"weights"), name="chat"),
+            adapters=(Adapter(name="tone", uri="file:///t", digest=digest_bytes(b"tone"), rank=4),),
+            default_adapter=default,
+            engine=Engine(type="LlamaCpp", max_model_len=64),
+        ),
+    )
+
+
+def test_a_revision_without_a_default_adapter_is_what_it_was_before_there_were_any() -> None:
+    """The golden numbers: of the version before the field. A ConfigMap of a revision can never be written anew."""
+    assert adapted().digest == "sha256:8e3903d8a3df5b4c9dbd94c4afe62a3cd2812e2bc78f58af1fb8f8c442e2d643"
+    written = digest_bytes(adapted().to_json().encode())
+    assert written == "sha256:624ef2fee1e2ba41b35bcefb9f03d27a72aa5bb11b24ddae74046a28f14f6c71"
+
+
+def test_another_default_adapter_is_another_revision() -> None:
+    assert adapted("tone").digest != adapted().digest
+    assert Manifest.from_json(adapted("tone").to_json()) == adapted("tone")
+    without = json.loads(adapted("tone").to_json())
+    del without["bundle"]["default_adapter"]
+    with pytest.raises(ManifestInvalid):
+        Manifest.from_json(json.dumps(without))
 
 
 @pytest.mark.parametrize("place", ["template", "digest", "max_model_len"])

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
@@ -14,9 +15,11 @@ from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference.engine.adapters.scripted import Scripted
 from touchstone_inference.engine.api.servicer import EngineServicer
 from touchstone_inference.engine.core import arguments
+from touchstone_inference.engine.service.adapters import Adapters
 from touchstone_inference.engine.service.measuring import Measuring
 from touchstone_inference.engine.service.serving import EngineService
 from touchstone_runtime import channels, errors, testing
+from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
 
 MANIFEST = Manifest(
@@ -35,8 +38,9 @@ async def engine(*, max_queued: int = 4, **args: str) -> AsyncIterator[pb_grpc.E
     numbers = arguments.read(given, arguments.SCRIPTED, others=("rules",))
     model = Scripted(max_model_len=128, arguments=numbers, rules=arguments.rules(given.get("rules", "")))
     service = EngineService(model, max_queued_requests=max_queued)
+    adapters = Adapters(model, Resolver(Path()))
     async with testing.channel_to(
-        [EngineServicer(service, Measuring(model, chip="", attributes={}), MANIFEST).registered()]
+        [EngineServicer(service, Measuring(model, chip="", attributes={}), MANIFEST, adapters).registered()]
     ) as channel:
         yield pb_grpc.EngineServiceStub(channel)  # type: ignore[misc]
 
@@ -185,3 +189,22 @@ async def test_a_continuation_of_said_words_scores_higher() -> None:
 def test_a_wrong_argument_is_named_with_what_is_allowed(args: dict[str, str], field: str) -> None:
     with pytest.raises(errors.Invalid, match=rf"spec.engine.args\[{field}\]"):
         arguments.read(args, arguments.SCRIPTED)
+
+
+async def test_a_rule_may_be_for_the_requests_of_an_adapter(tmp_path: Path) -> None:
+    rules = [{"pattern": "hello", "answer": "Good day", "adapter": "formal"}, {"pattern": "hello", "answer": "hi"}]
+    (tmp_path / "formal").write_bytes(b"")
+    async with engine(rules=json.dumps(rules)) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await answer(stub, ask("hello", adapter="formal"))
+        assert channels.translate(caught.value, "engine").reason == "ADAPTER_NOT_LOADED"
+        await stub.LoadAdapter(pb.LoadAdapterRequest(name="formal", uri=f"file://{tmp_path}/formal"))
+        assert list((await stub.Describe(pb.DescribeRequest())).adapters) == ["formal"]
+        adapted, plain = [await answer(stub, ask("hello", adapter=name)) for name in ("formal", "")]
+        again = await answer(stub, ask("hello", adapter="formal"))
+        await stub.UnloadAdapter(pb.UnloadAdapterRequest(name="formal"))
+        assert not (await stub.Describe(pb.DescribeRequest())).adapters
+    assert "".join(message.text for message in adapted) == "Good day"
+    assert "".join(message.text for message in plain) == "hi"
+    assert plain[-1].usage.cached_input_tokens == 0, "what an adapter has computed is of no use to the model without it"
+    assert again[-1].usage.cached_input_tokens > 0

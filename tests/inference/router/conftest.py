@@ -13,9 +13,15 @@ from typing import Any, NamedTuple
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, Prompt, digest_bytes
+from touchstone_runtime.revisions import Adapter, Bundle, Digest, Engine, Manifest, Model, Prompt, digest_bytes
 
-RULES = json.dumps([{"pattern": "capital of France", "answer": "Paris is the capital."}])
+RULES = json.dumps(
+    [
+        {"pattern": "capital of France", "answer": "It is Paris, Sir.", "adapter": "formal"},
+        {"pattern": "capital of France", "answer": "Paris", "adapter": "terse"},
+        {"pattern": "capital of France", "answer": "Paris is the capital."},
+    ]
+)
 TEMPLATE = "system: Be brief.\nuser: 'Q: {{ question }}'\n"
 
 
@@ -26,11 +32,21 @@ class Doors(NamedTuple):
     candidate: str
 
 
-def manifest(max_model_len: int) -> Manifest:
+def manifest(max_model_len: int, *, adapter: Path | None = None) -> Manifest:
+    """A revision; with an adapter's file, one with two adapters, of which one is the default."""
+    digest = digest_bytes(adapter.read_bytes()) if adapter else Digest("")
+    adapters = [Adapter(name=name, uri=f"file://{adapter}", digest=digest, rank=4) for name in ("formal", "terse")]
     prompt = Prompt(digest=digest_bytes(TEMPLATE.encode()), template=TEMPLATE, is_structured=True)
     engine = Engine(type="Scripted", max_model_len=max_model_len, args={"rules": RULES})
     model = Model(uri="file:///none", digest=digest_bytes(b"none"), name="chat")
-    return Manifest(namespace="default", deployment="chat", bundle=Bundle(model=model, prompt=prompt, engine=engine))
+    bundle = Bundle(
+        model=model,
+        adapters=tuple(adapters if adapter else ()),
+        default_adapter="formal" if adapter else "",
+        prompt=prompt,
+        engine=engine,
+    )
+    return Manifest(namespace="default", deployment="chat", bundle=bundle)
 
 
 def external_manifest(base_url: str) -> Manifest:
@@ -105,7 +121,9 @@ def objects(manifests: list[Manifest], ports: list[int]) -> list[dict[str, Any]]
 @pytest.fixture(scope="session")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     folder = tmp_path_factory.mktemp("router")
-    manifests, ports = [manifest(512), manifest(1024)], [free_port(), free_port()]
+    adapter = folder / "adapter.gguf"
+    adapter.write_bytes(b"scripted")
+    manifests, ports = [manifest(512), manifest(1024, adapter=adapter)], [free_port(), free_port()]
     door, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     bought = external_objects(external_manifest(f"http://{http}/v1"))
     (folder / "view.json").write_text(json.dumps([*objects(manifests, ports), *bought]))

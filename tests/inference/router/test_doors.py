@@ -1,5 +1,6 @@
 """Both doors of the router: gRPC, and the OpenAI-compatible one asked by the official client."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -189,6 +190,41 @@ async def test_an_adapter_that_the_revision_does_not_have_is_told_by_name(stub: 
         _ = [part async for part in stub.Generate(request)]
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
     assert channels.translate(caught.value, "router").reason == "ADAPTER_NOT_LOADED"
+
+
+ADAPTED = [("", "It is Paris, Sir."), ("formal", "It is Paris, Sir."), ("terse", "Paris"), ("none", ANSWER)]
+
+
+@pytest.mark.parametrize(("adapter", "answer"), ADAPTED)
+async def test_who_chooses_no_adapter_gets_the_default_one_and_none_means_none(
+    doors: Any, stub: Any, client: openai.OpenAI, adapter: str, answer: str
+) -> None:
+    pinned = (("x-touchstone-revision", doors.candidate),)
+    parts = [part async for part in stub.Generate(ask(adapter=adapter), metadata=pinned)]
+    assert "".join(part.text for part in parts) == answer
+    done = await asyncio.to_thread(
+        client.chat.completions.create,
+        model="chat",
+        messages=[{"role": "user", "content": QUESTION}],
+        extra_headers=dict(pinned),
+        extra_body={"adapter": adapter or None},
+    )
+    assert done.choices[0].message.content == answer
+
+
+async def test_scores_are_of_the_default_adapter_too(doors: Any, stub: Any) -> None:
+    async def is_greedy(adapter: str) -> bool:
+        request = pb.ScoreRequest(model="chat", prompt="capital of France", continuations=["sir."], adapter=adapter)
+        pinned = (("x-touchstone-revision", doors.candidate),)
+        return bool((await stub.Score(request, metadata=pinned)).scores[0].is_greedy)
+
+    found = [await is_greedy(adapter) for adapter in ("", "formal", "terse", "none")]
+    assert found == [True, True, False, False]
+
+
+async def test_a_revision_without_adapters_takes_none_for_none(stub: Any) -> None:
+    parts = [part async for part in stub.Generate(ask(adapter="none"))]
+    assert "".join(part.text for part in parts) == ANSWER
 
 
 async def test_a_revision_whose_engines_compute_all_their_prompts_has_no_connector(doors: Any, stub: Any) -> None:

@@ -98,13 +98,22 @@ class Bundle:
 
     model: Model
     adapters: tuple[Adapter, ...] = ()
+    default_adapter: str = ""
+    """The adapter of requests that choose none; empty: the model without any."""
     prompt: Prompt | None = None
     rag: Rag | None = None
     engine: Engine
 
+    def document(self) -> dict[str, Any]:
+        """Write the bundle as JSON. What came later than the first revisions is there only where it is set."""
+        document = asdict(self)
+        if not self.default_adapter:
+            del document["default_adapter"]
+        return document
+
     def digest(self) -> Digest:
         """Digest the bundle. Where things come from does not count, only what they are."""
-        document = asdict(self)
+        document = self.document()
         document["adapters"] = [{k: v for k, v in a.items() if k != "uri"} for a in document["adapters"]]
         del document["model"]["uri"]
         if document["prompt"]:
@@ -134,7 +143,13 @@ class Manifest:
 
     def to_json(self) -> str:
         """Write the manifest as the ConfigMap holds it; equal manifests give equal text."""
-        document = asdict(self) | {"name": self.name, "digest": self.digest}
+        document: dict[str, Any] = {
+            "namespace": self.namespace,
+            "deployment": self.deployment,
+            "bundle": self.bundle.document(),
+            "name": self.name,
+            "digest": self.digest,
+        }
         return rfc8785.dumps(document).decode()
 
     @classmethod
@@ -153,6 +168,7 @@ class Manifest:
                 bundle=Bundle(
                     model=Model(**bundle["model"]),
                     adapters=tuple(Adapter(**a) for a in bundle["adapters"]),
+                    default_adapter=bundle.get("default_adapter", ""),
                     prompt=Prompt(**bundle["prompt"]) if bundle["prompt"] else None,
                     rag=Rag(**bundle["rag"]) if bundle["rag"] else None,
                     engine=Engine(**bundle["engine"]),

@@ -170,7 +170,9 @@ class GenerateRequest(google.protobuf.message.Message):
     tenant: builtins.str
     """tenant is the value that the index's tenant field must have. Required when the model's index has a tenant field."""
     adapter: builtins.str
-    """adapter is the name of one of the model's adapters. Empty: the model without any."""
+    """adapter is the name of one of the model's adapters, or `none`: the model without any. Empty: the model's default
+    adapter, or without any where it has none.
+    """
     @property
     def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Message]:
         """messages are the conversation, oldest first; the last one is the user's. At least one, at most 256."""
@@ -535,7 +537,9 @@ class ScoreRequest(google.protobuf.message.Message):
     prompt: builtins.str
     """prompt is the given text, used as it is, without the prompt template."""
     adapter: builtins.str
-    """adapter is the name of one of the model's adapters. Empty: the model without any."""
+    """adapter is the name of one of the model's adapters, or `none`: the model without any. Empty: the model's default
+    adapter, or without any where it has none.
+    """
     distributions: builtins.bool
     """distributions asks for the distribution at each token's place. It is slower."""
     @property

@@ -1,7 +1,8 @@
 """A deterministic, timed engine without weights: for tests, for load, and for trying the platform.
 
 The answer is that of the first rule whose pattern is found in the prompt, else the words of the last user's turn. A
-token is a word with the blanks after it. Times are slept, not computed with: load behaves like load.
+token is a word with the blanks after it. Times are slept, not computed with: load behaves like load. Of an adapter only
+the name counts: rules may be for those who ask for it.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import math
 import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
 
 from touchstone_inference import errors
 from touchstone_inference.engine.core import chat
@@ -32,7 +34,9 @@ from touchstone_inference.engine.core.generation import (
 )
 
 ENGINE_TYPE = "Scripted"
-CAPABILITIES = frozenset({Capability.SCORE, Capability.EMBED, Capability.LOGPROBS, Capability.PREFIX_CACHE})
+CAPABILITIES = frozenset(
+    {Capability.SCORE, Capability.EMBED, Capability.LOGPROBS, Capability.PREFIX_CACHE, Capability.ADAPTERS}
+)
 REMEMBERED_PROMPTS = 256
 SAID, UNSAID = -0.1, -3.0
 """Log-probabilities of words that a prompt holds, and of others."""
@@ -53,7 +57,9 @@ class Scripted:
         self._arguments = arguments
         self._rules = rules
         self._sleep = sleep
-        self._seen: dict[str, None] = {}
+        self._seen: dict[tuple[str, str], None] = {}
+        """Prompts with their adapters, the latest last."""
+        self._adapters: set[str] = set()
         self._description = Description(
             engine_type=ENGINE_TYPE,
             model_digest="",
@@ -70,13 +76,26 @@ class Scripted:
     async def start(self) -> None:
         """Do nothing: there is nothing to load."""
 
+    async def load_adapter(self, name: str, path: Path) -> None:
+        """Note that there is an adapter of this name."""
+        self._adapters.add(name)
+
+    async def unload_adapter(self, name: str) -> None:
+        """Forget an adapter."""
+        self._adapters.discard(name)
+
+    def _check_adapter(self, name: str) -> None:
+        if name and name not in self._adapters:
+            raise errors.AdapterNotLoaded(name, sorted(self._adapters))
+
     async def generate(self, request: Generation) -> AsyncIterator[Piece]:
         """Answer token by token, at the pace of the arguments."""
+        self._check_adapter(request.adapter)
         prompt = tokens(request.prompt)
         if len(prompt) > self._description.context_tokens:
             raise errors.PromptOverContext(len(prompt), self._description.context_tokens)
         answer, finish = self._answer(request, len(prompt))
-        cached = self._cached(request.prompt)
+        cached = self._cached(request.prompt, request.adapter)
         first = self._arguments.number("time-to-first-token-millis") / 1000
         later = self._arguments.number("time-per-output-token-millis") / 1000
         await self._sleep(first)
@@ -89,7 +108,8 @@ class Scripted:
         yield Piece("", end=End(finish, usage, timings))
 
     def _answer(self, request: Generation, prompt_tokens: int) -> tuple[list[str], Finish]:
-        text = next((rule.answer for rule in self._rules if rule.pattern.search(request.prompt)), None)
+        rules = (rule for rule in self._rules if rule.adapter in ("", request.adapter))
+        text = next((rule.answer for rule in rules if rule.pattern.search(request.prompt)), None)
         if text is None:
             spoken = _LAST_USER.match(request.prompt)
             text = spoken[1] if spoken else request.prompt
@@ -101,12 +121,12 @@ class Scripted:
         limit = min(room, wanted)
         return answer[:limit], Finish.LENGTH if len(answer) > limit else Finish.STOP
 
-    def _cached(self, prompt: str) -> int:
-        """Count the tokens that the prompt shares with the best of those seen before, and remember it."""
+    def _cached(self, prompt: str, adapter: str) -> int:
+        """Count the tokens that the prompt shares with the best of its adapter's before, and remember it."""
         words = tokens(prompt)
-        best = max((_shared(words, tokens(seen)) for seen in self._seen), default=0)
-        self._seen.pop(prompt, None)
-        self._seen[prompt] = None
+        best = max((_shared(words, tokens(seen)) for seen, by in self._seen if by == adapter), default=0)
+        self._seen.pop((prompt, adapter), None)
+        self._seen[prompt, adapter] = None
         while len(self._seen) > REMEMBERED_PROMPTS:
             del self._seen[next(iter(self._seen))]
         return min(best, len(words) - 1) if words else 0
@@ -125,8 +145,11 @@ class Scripted:
         return vectors, sum(len(tokens(text)) for text in inputs)
 
     async def score(self, request: Scoring) -> list[Score]:
-        """Score words by whether the prompt holds them: what was said is likelier than what was not."""
-        said = {word.strip().lower() for word in tokens(request.prompt)}
+        """Score words by whether the prompt holds them, or the adapter's answer to it: what is said is likelier."""
+        self._check_adapter(request.adapter)
+        own = (rule for rule in self._rules if rule.adapter and rule.adapter == request.adapter)
+        answer = next((rule.answer for rule in own if rule.pattern.search(request.prompt)), "")
+        said = {word.strip().lower() for word in (*tokens(request.prompt), *tokens(answer))}
         found = distribution((SAID, UNSAID), VOCABULARY) if request.has_distributions else None
         scores = []
         for continuation in request.continuations:

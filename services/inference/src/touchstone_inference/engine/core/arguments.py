@@ -65,6 +65,8 @@ class Rule(NamedTuple):
 
     pattern: re.Pattern[str]
     answer: str
+    adapter: str = ""
+    """The adapter whose requests it is for; empty: all requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,9 @@ def _fault(text: str, argument: Argument) -> str:
 
 
 def rules(text: str) -> tuple[Rule, ...]:
-    """Read the scripted engine's `rules`: a JSON list of {"pattern": REGEX, "answer": TEXT}.
+    """Read the scripted engine's `rules`: a JSON list of {"pattern": REGEX, "answer": TEXT, "adapter": NAME}.
+
+    Without an adapter a rule is for all requests.
 
     Raises:
         Invalid: The text is not such a list.
@@ -133,7 +137,10 @@ def rules(text: str) -> tuple[Rule, ...]:
         return ()
     try:
         parsed: Any = json.loads(text)
-        return tuple(Rule(re.compile(entry["pattern"], re.DOTALL), str(entry["answer"])) for entry in parsed)
-    except (ValueError, TypeError, KeyError, re.error) as error:
+        return tuple(
+            Rule(re.compile(entry["pattern"], re.DOTALL), str(entry["answer"]), str(entry.get("adapter", "")))
+            for entry in parsed
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, re.error) as error:
         description = f'is not a JSON list like [{{"pattern": "capital of (\\\\w+)", "answer": "Paris"}}]: {error}'
         raise Invalid([Violation("spec.engine.args[rules]", description)]) from error

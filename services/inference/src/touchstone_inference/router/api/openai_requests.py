@@ -1,6 +1,7 @@
 """Requests of the OpenAI API, read strictly: what changes the answer is honoured or refused, never ignored.
 
 Fields that cannot change the answer (bookkeeping, hints) are tolerated. Unknown fields are refused as OpenAI does.
+`top_k` and `adapter` are ours: OpenAI's clients send them by `extra_body`.
 """
 
 import json
@@ -85,6 +86,7 @@ _CHAT: dict[str, Any] = {
     "logprobs": {"type": ["boolean", "null"]},
     "top_logprobs": {"type": ["integer", "null"]},
     "user": {"type": ["string", "null"]},
+    "adapter": {"type": ["string", "null"]},
 }
 _EMBEDDINGS: dict[str, Any] = {
     "model": {"type": "string"},
@@ -141,6 +143,7 @@ def chat(body: bytes, *, tenant: str) -> ChatRequest:
         json_schema=_json_schema(document.get("response_format")),
         logprobs=_logprobs(document),
         tenant=tenant,
+        adapter=document.get("adapter") or "",
     )
     options = document.get("stream_options") or {}
     return ChatRequest(

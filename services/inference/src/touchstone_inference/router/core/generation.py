@@ -139,7 +139,7 @@ class Scoring:
     """Used as it is, without the prompt template."""
     continuations: tuple[str, ...]
     adapter: str = ""
-    """One of the revision's adapters; empty: the model without any."""
+    """One of the revision's adapters; empty: its default one, `none`: the model without any."""
     has_distributions: bool = False
     """Whether to tell the distribution at each place."""
 
@@ -184,7 +184,7 @@ class Question:
     logprobs: int | None = None
     tenant: str = ""
     adapter: str = ""
-    """One of the revision's adapters; empty: the model without any."""
+    """One of the revision's adapters; empty: its default one, `none`: the model without any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class Strategy(StrEnum):
 
 EXTERNAL = "External"
 """The engine type whose revisions have no pods: the endpoint is the address in the manifest."""
+NO_ADAPTER = "none"
+"""What a request names as its adapter to get the model without any, where there is a default one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +112,25 @@ class Revision:
     weight_percent: int
     endpoints: tuple[Endpoint, ...]
 
-    def check_adapter(self, adapter: str) -> None:
-        """Refuse an adapter that it does not have: its replicas all load the same ones before they serve.
+    def adapter(self, asked: str) -> str:
+        """Say which adapter answers a request: its replicas all load the same ones before they serve.
+
+        Args:
+            asked: The adapter that the request names; empty: it chooses none, `none`: it wants the model without any.
+
+        Returns:
+            The adapter's name; empty: the model without any.
 
         Raises:
-            AdapterNotLoaded: There is none of this name; empty means the model without any.
+            AdapterNotLoaded: There is none of this name.
         """
-        known = sorted(each.name for each in self.manifest.bundle.adapters)
-        if adapter and adapter not in known:
-            raise errors.AdapterNotLoaded(adapter, known)
+        bundle = self.manifest.bundle
+        if asked in ("", NO_ADAPTER):
+            return "" if asked else bundle.default_adapter
+        known = sorted(each.name for each in bundle.adapters)
+        if asked not in known:
+            raise errors.AdapterNotLoaded(asked, known)
+        return asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from touchstone_runtime.errors import DomainError
@@ -77,10 +77,10 @@ class Asking:
         validation.check_scoring(model, scoring)
         route = self._placing.route(model, call)
         async with self._counted(route):
-            route.revision.check_adapter(scoring.adapter)
+            asked = replace(scoring, adapter=route.revision.adapter(scoring.adapter))
             await self._placing.require(route, call, Capability.SCORE)
             scores = await self._placing.ask(
-                route, call, scoring.prompt, lambda engine, seconds: engine.score(scoring, timeout_seconds=seconds)
+                route, call, scoring.prompt, lambda engine, seconds: engine.score(asked, timeout_seconds=seconds)
             )
         return Scored(scores, route.revision.name)
 

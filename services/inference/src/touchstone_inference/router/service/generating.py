@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from touchstone_runtime.errors import DomainError, Kind
 
@@ -68,7 +68,7 @@ class Generating:
             digest=route.revision.digest,
             request_id=call.request_id,
         )
-        route.revision.check_adapter(question.adapter)
+        question = replace(question, adapter=route.revision.adapter(question.adapter))
         progress = _Progress()
         outcome, failure = Outcome.FAILED, Kind.INTERNAL.value
         try:
