@@ -28,7 +28,7 @@ lint: setup     ## ruff, import contracts, buf
 format: setup   ## rewrite the code as the linter wants it
 	@$(RUN) ruff check --fix && $(RUN) ruff format
 types: setup    ## mypy, strict
-	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation finetuning local) && cd e2e/cluster && $(RUN) mypy --strict *.py
+	@$(RUN) mypy $(addprefix -p touchstone_,runtime operator inference retrieval evaluation finetuning data local) && cd e2e/cluster && $(RUN) mypy --strict *.py
 protos: setup   ## generate protos/gen
 	@protos/generate
 crds: setup     ## generate the CRDs and their reference

@@ -1,0 +1,44 @@
+"""Domain values as JSON documents and back, by cattrs."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.preconf.json import make_converter
+
+from touchstone_data.core.accounts import UnitAccount
+from touchstone_data.core.manifest import StepAccount
+from touchstone_data.core.spec import StepUse
+
+T = TypeVar("T")
+
+
+def write(value: object) -> Any:
+    """Write a value as what JSON can hold."""
+    return _converter().unstructure(value)
+
+
+def read(document: Any, kind: type[T]) -> T:
+    """Read a value that `write` wrote."""
+    return _converter().structure(document, kind)
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    converter = make_converter()
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    # JSON within the domain's values is its own document.
+    own = cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
+    as_is: Mapping[type, tuple[str, ...]] = {
+        StepUse: ("parameters",),
+        StepAccount: ("parameters", "facts"),
+        UnitAccount: ("facts",),
+    }
+    for kind, names in as_is.items():
+        hooks: Any = dict.fromkeys(names, own)
+        converter.register_structure_hook(kind, cattrs.gen.make_dict_structure_fn(kind, converter, **hooks))
+        converter.register_unstructure_hook(kind, cattrs.gen.make_dict_unstructure_fn(kind, converter, **hooks))
+    return converter

@@ -1,0 +1,1 @@
+"""The gRPC door: proto in, domain call, proto out."""

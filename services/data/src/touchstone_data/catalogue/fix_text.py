@@ -1,0 +1,40 @@
+"""Text as it was meant: wrong decodings undone, one normal form of Unicode, no control characters."""
+
+import re
+from functools import partial
+
+import ftfy
+
+from touchstone_data.catalogue.editing import editing
+from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, RecordWork, Step, Surroundings
+
+_CONFIG = ftfy.TextFixerConfig(
+    unescape_html=False,  # that is clean-html's
+    uncurl_quotes=False,
+    normalization="NFC",
+)
+_SPACES = re.compile(r"[^\S\n]+")
+_LINES = re.compile(r"\n{3,}")
+
+
+def fix(text: str, *, collapse: bool) -> str:
+    """Repair a text; with `collapse`, runs of spaces become one and of empty lines two."""
+    fixed = ftfy.fix_text(text, _CONFIG).replace("\N{NO-BREAK SPACE}", " ")
+    if not collapse:
+        return fixed
+    lines = "\n".join(_SPACES.sub(" ", line).strip() for line in fixed.split("\n"))
+    return _LINES.sub("\n\n", lines).strip()
+
+
+def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
+    """Repair the texts of a record."""
+    return editing(partial(fix, collapse=parameters["collapse_spaces"]), parameters, surroundings)
+
+
+STEP = Step(
+    name="fix-text",
+    version=1,
+    description="Repairs texts that were decoded wrongly (by ftfy), removes control characters, normalises to NFC.",
+    parameters={"fields": FIELDS_SCHEMA, "collapse_spaces": {"type": "boolean", "default": True}},
+    by_record=make,
+)

@@ -1,0 +1,123 @@
+"""Personal data out of texts: each finding is replaced by its kind, as `<EMAIL>`.
+
+Recognisers are Presidio's, by pattern and checksum, without a language model; names are found where letters say them:
+after "my name is", after a greeting, below a closing formula, and where a field of the record holds one. That finds
+names of letters, not of prose: a model for named entities would.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from touchstone_data.catalogue.editing import editing
+from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, RecordWork, Step, Surroundings
+
+EMAIL, PHONE, IP, CARD, IBAN, NAME = "EMAIL", "PHONE", "IP", "CARD", "IBAN", "NAME"
+KINDS = (EMAIL, CARD, IBAN, IP, PHONE, NAME)
+"""Where findings overlap, the kind that comes first here stays: a card's number may look like a phone's."""
+PHONE_REGIONS = ("US", "GB", "DE", "FR", "IN", "CA")
+
+_WORD = r"[^\W\d_a-zß-öø-ÿ][^\W\d_]*(?:[-'’][^\W\d_]+)*"
+_FULL = rf"{_WORD}(?:[ ]{_WORD}){{0,2}}"
+_CLOSINGS = (
+    "(?:kind |best |warm |many )?regards|best wishes|best|thanks(?: a lot| again)?|many thanks|thank you|cheers|"
+    "sincerely(?: yours)?|yours (?:sincerely|faithfully|truly)|mit freundlichen grüßen|viele grüße"
+)
+_GREETINGS = "dear|hello|hi|hey|sehr geehrte[rs]?|liebe[rs]?"
+_TITLES = "(?:mr|mrs|ms|dr|prof|herr|frau)"
+_NAMES = (
+    re.compile(rf"\b(?i:my name is|i am called|this is|i am|ich heiße|mein name ist)[ ](?P<name>{_WORD}[ ]{_WORD})\b"),
+    re.compile(rf"^\s*(?i:{_GREETINGS})[ ](?i:{_TITLES}\.?[ ])?(?P<name>{_FULL})\s*[,!:]", re.MULTILINE),
+    re.compile(rf"^\s*(?i:{_CLOSINGS})\s*[,!.]?\s*\n\s*(?P<name>{_FULL})[ \t]*$", re.MULTILINE),
+    re.compile(rf"\b(?i:{_TITLES})\.?[ ](?P<name>{_FULL})\b"),
+)
+_NOT_NAMES = frozenset(["all", "everyone", "everybody", "team", "support", "there", "sir", "madam", "customer"])
+
+
+class Finding(NamedTuple):
+    """A place in a text."""
+
+    kind: str
+    start: int
+    end: int
+
+
+def find(text: str, kinds: tuple[str, ...], regions: tuple[str, ...]) -> list[Finding]:
+    """Find personal data, in the order of the text; findings do not overlap."""
+    found = [finding for kind in kinds for finding in _of_kind(kind, text, regions)]
+    found.sort(key=lambda one: (KINDS.index(one.kind), one.start - one.end))
+    kept: list[Finding] = []
+    for one in found:
+        if all(one.end <= other.start or other.end <= one.start for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: one.start)
+
+
+def redact(text: str, kinds: tuple[str, ...], regions: tuple[str, ...]) -> str:
+    """Replace personal data by its kind."""
+    parts, end = [], 0
+    for one in find(text, kinds, regions):
+        parts += [text[end : one.start], f"<{one.kind}>"]
+        end = one.end
+    return "".join([*parts, text[end:]])
+
+
+def _of_kind(kind: str, text: str, regions: tuple[str, ...]) -> Iterator[Finding]:
+    if kind == NAME:
+        for pattern in _NAMES:
+            for match in pattern.finditer(text):
+                if match["name"].split()[0].lower() not in _NOT_NAMES:
+                    yield Finding(NAME, *match.span("name"))
+        return
+    recogniser = _recognisers(regions)[kind]
+    for result in recogniser.analyze(text, recogniser.supported_entities, None) or ():
+        yield Finding(kind, result.start, result.end)
+
+
+@cache
+def _recognisers(regions: tuple[str, ...]) -> Mapping[str, Any]:
+    """Make Presidio's recognisers, once a process; its import takes a second."""
+    import tldextract  # noqa: PLC0415
+    from presidio_analyzer import predefined_recognizers as presidio  # noqa: PLC0415
+
+    # The list of top-level domains that came with the library: nothing is fetched.
+    domains = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+    class Emails(presidio.EmailRecognizer):
+        """Takes an address for one also where its domain is reserved, as those of examples and tests are."""
+
+        def validate_result(self, pattern_text: str) -> bool | None:
+            return True if domains(pattern_text).fqdn else None
+
+    return {
+        EMAIL: Emails(),
+        PHONE: presidio.PhoneRecognizer(supported_regions=regions),
+        IP: presidio.IpRecognizer(),
+        CARD: presidio.CreditCardRecognizer(),
+        IBAN: presidio.IbanRecognizer(),
+    }
+
+
+def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
+    """Redact the texts of a record."""
+    kinds, regions = tuple(parameters["kinds"]), tuple(parameters["phone_regions"])
+    return editing(lambda text: redact(text, kinds, regions), parameters, surroundings)
+
+
+STEP = Step(
+    name="redact-pii",
+    version=1,
+    description="Replaces e-mail addresses, phone, card and bank account numbers, IP addresses and names of letters.",
+    parameters={
+        "fields": FIELDS_SCHEMA,
+        "kinds": {
+            "type": "array", "items": {"enum": list(KINDS)}, "minItems": 1, "uniqueItems": True, "default": list(KINDS),
+        },
+        "phone_regions": {
+            "type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}, "minItems": 1,
+            "default": list(PHONE_REGIONS), "description": "Countries whose numbers are known without a prefix.",
+        },
+    },
+    by_record=make,
+)  # fmt: skip

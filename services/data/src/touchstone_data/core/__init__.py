@@ -1,0 +1,1 @@
+"""Pure: records, steps, plans and the algorithms that steps are made of."""

@@ -1,0 +1,68 @@
+"""Records: the one noun. Pure.
+
+A record is a JSON object with an id and the name of where it came from. Fields are named by paths: `body`,
+`ticket.subject`; a path never goes through lists.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+
+TRAIN = "train"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One record."""
+
+    id: str
+    """Unique in its source."""
+    source: str
+    """Name of the source."""
+    fields: Mapping[str, Json]
+    split: str = TRAIN
+    """What it is for: train, validation or test."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Why a record is left out."""
+
+    reason: str
+    """A few words, the same for all records of the kind: `too short`."""
+    score: float | None = None
+    """What was measured, where something was."""
+    detail: str = ""
+    """What it was compared with: the id of the record that stays, the field, the value."""
+    is_blocking: bool = False
+    """Whether the pipeline must not succeed with such a record in its input."""
+
+
+def value_at(fields: Mapping[str, Json], path: str) -> Json:
+    """Return what is at a path; None where there is nothing."""
+    found: Json = fields
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return None
+        found = found[name]
+    return found
+
+
+def text_of(record: Record, paths: Sequence[str]) -> str:
+    """Return the texts at some paths as one, a line between them; what is no text is left out."""
+    return "\n".join(value for path in paths if isinstance(value := value_at(record.fields, path), str) and value)
+
+
+def with_value(record: Record, path: str, value: Json) -> Record:
+    """Put a value at a path; objects on the way are made where there are none."""
+    return replace(record, fields=_put(record.fields, path.split("."), value))
+
+
+def _put(fields: Mapping[str, Json], path: Sequence[str], value: Json) -> Mapping[str, Json]:
+    name, *rest = path
+    if not rest:
+        return {**fields, name: value}
+    below = fields.get(name)
+    return {**fields, name: _put(below if isinstance(below, Mapping) else {}, rest, value)}

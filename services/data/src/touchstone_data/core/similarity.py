@@ -1,0 +1,171 @@
+"""Near duplicates by MinHash and locality-sensitive hashing. Pure.
+
+A text is the set of its word n-grams. Two texts' signatures agree in one place with the probability of the sets'
+Jaccard similarity s (Broder, On the resemblance and containment of documents, 1997); with b bands of r places each,
+they share at least one band with probability 1 - (1 - s^r)^b (Leskovec, Rajaraman and Ullman, Mining of Massive
+Datasets, section 3.4). Signatures are rensa's, over 32-bit places.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import rensa
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from touchstone_data.core.steps import Corpus, Observations
+
+Places = npt.NDArray[np.int64]
+
+WINDOW = 16
+"""Of a bucket of like records each is compared with the first and with this many that follow it."""
+SEED = 1
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Banding:
+    """How signatures are made and cut. The defaults are FineWeb's (Penedo et al., 2024, section 3.4)."""
+
+    ngram: int = 5
+    """Words of an n-gram; a shorter text is one."""
+    bands: int = 14
+    rows: int = 8
+    """Places of a band."""
+    similarity: float = 0.7
+    """Least share of equal places of two signatures that share a band; 0: sharing a band is enough."""
+
+    def probability(self, jaccard: float) -> float:
+        """The probability that two texts of a similarity share a band."""
+        return float(1 - (1 - jaccard**self.rows) ** self.bands)
+
+
+class Pairs(NamedTuple):
+    """Records that are alike."""
+
+    left: Places
+    right: Places
+    """Places in the corpus, each pair once, left before right."""
+
+
+def words(text: str) -> list[str]:
+    """Cut a text into words in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def shingles(text: str, size: int) -> set[str]:
+    """The n-grams of a text; of one with fewer words, all of it; none of one without words."""
+    found = words(text)
+    if len(found) <= size:
+        return {" ".join(found)} if found else set()
+    return {" ".join(found[start : start + size]) for start in range(len(found) - size + 1)}
+
+
+def signatures(texts: Sequence[str], banding: Banding) -> npt.NDArray[np.uint32]:
+    """Sign texts; [texts, bands * rows]."""
+    sets = [list(shingles(text, banding.ngram)) for text in texts]
+    places = banding.bands * banding.rows
+    rows = rensa.RMinHash.digests_from_token_sets(sets, num_perm=places, seed=SEED)
+    return np.array(rows, dtype=np.uint32).reshape(len(texts), places)
+
+
+def observe(texts: Sequence[str], banding: Banding) -> Observations:
+    """Take from texts what finding pairs needs: a number a band, and the signature where pairs are verified."""
+    signed = signatures(texts, banding)
+    found: dict[str, npt.NDArray[Any]] = {
+        f"band{band}": _keys(signed[:, band * banding.rows : (band + 1) * banding.rows])
+        for band in range(banding.bands)
+    }
+    found["has_words"] = np.array([_WORD.search(text) is not None for text in texts], dtype=np.bool_)
+    if banding.similarity:
+        found["signature"] = signed
+    return found
+
+
+def pairs(corpus: Corpus, banding: Banding) -> Pairs:
+    """Find records that are alike; one band is in memory at a time."""
+    has_words = corpus.column("has_words")
+    found = np.empty(0, dtype=np.int64)
+    for band in range(banding.bands):
+        left, right = buckets(corpus.column(f"band{band}"), has_words)
+        found = np.union1d(found, left * corpus.size + right)
+    alike = Pairs(found // max(1, corpus.size), found % max(1, corpus.size))
+    if not banding.similarity or not len(found):
+        return alike
+    same = agreement(corpus, alike) >= banding.similarity
+    return Pairs(alike.left[same], alike.right[same])
+
+
+def buckets(keys: npt.NDArray[np.uint64], has_words: npt.NDArray[np.bool_]) -> Pairs:
+    """Pair records that have the same key."""
+    present = np.flatnonzero(has_words)
+    order = present[np.argsort(keys[present], kind="stable")]
+    ordered = keys[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.empty(0, dtype=np.int64)
+    first = np.repeat(order[starts], np.diff(np.r_[starts, len(ordered)]))
+    left, right = [first[first != order]], [order[first != order]]
+    for step in range(1, WINDOW + 1):
+        same = ordered[:-step] == ordered[step:]
+        if not same.any():
+            break
+        left.append(order[:-step][same])
+        right.append(order[step:][same])
+    return Pairs(np.concatenate(left).astype(np.int64), np.concatenate(right).astype(np.int64))
+
+
+def agreement(corpus: Corpus, alike: Pairs) -> npt.NDArray[np.float32]:
+    """Estimate the similarity of pairs: the share of equal places of their signatures."""
+    wanted = np.unique(np.concatenate([alike.left, alike.right]))
+    signed = np.concatenate(list(_rows(corpus, "signature", wanted)))
+    left, right = np.searchsorted(wanted, alike.left), np.searchsorted(wanted, alike.right)
+    shares = [(signed[a] == signed[b]).mean(axis=1) for a, b in _batches(left, right)]
+    found: npt.NDArray[np.float32] = np.concatenate(shares).astype(np.float32)
+    return found
+
+
+def clusters(size: int, alike: Pairs) -> npt.NDArray[np.int32]:
+    """Number the clusters that pairs connect; [size]."""
+    links = coo_array((np.ones(len(alike.left), dtype=np.bool_), (alike.left, alike.right)), shape=(size, size))
+    _, found = connected_components(links, directed=False)
+    numbers: npt.NDArray[np.int32] = found
+    return numbers
+
+
+def keepers(cluster: npt.NDArray[np.int32], worth: npt.NDArray[np.int64]) -> Places:
+    """Of each record say which of its cluster stays: that of most worth, of several the first; [records]."""
+    order = np.lexsort((np.arange(len(cluster)), -worth, cluster))
+    starts = np.r_[True, cluster[order][1:] != cluster[order][:-1]]
+    best = np.empty(cluster.max(initial=-1) + 1, dtype=np.int64)
+    best[cluster[order][starts]] = order[starts]
+    return best[cluster]
+
+
+def number(text: str) -> int:
+    """A text as a number of 64 bits that is the same everywhere."""
+    return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _keys(band: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:
+    found = b"".join(hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in np.ascontiguousarray(band))
+    return np.frombuffer(found, dtype=np.uint64)
+
+
+def _rows(corpus: Corpus, name: str, wanted: Places) -> Iterator[npt.NDArray[np.uint32]]:
+    """Read one observation of some records, shard by shard."""
+    begin = 0
+    for shard in corpus.shards(name):
+        column = shard[name]
+        here = wanted[(wanted >= begin) & (wanted < begin + len(column))] - begin
+        yield column[here]
+        begin += len(column)
+
+
+def _batches(left: Places, right: Places, size: int = 100_000) -> Iterator[tuple[Places, Places]]:
+    for start in range(0, len(left), size):
+        yield left[start : start + size], right[start : start + size]

@@ -1,0 +1,55 @@
+"""What a pipeline is asked to do. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+DEFAULT_SHARD_RECORDS = 10_000
+DEFAULT_TEXT_FIELDS = ("text",)
+
+
+class SourceFormat(StrEnum):
+    """How a file is read."""
+
+    BY_EXTENSION = "ByExtension"
+    JSON_LINES = "JsonLines"
+    PARQUET = "Parquet"
+    CSV = "Csv"
+    TEXT = "Text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One file of records."""
+
+    name: str
+    uri: str
+    digest: str = ""
+    """Empty: whatever is found."""
+    format: SourceFormat = SourceFormat.BY_EXTENSION
+    id_field: str = ""
+    """Empty: `id` where a record has one, else its place."""
+    licence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepUse:
+    """A step with its parameters."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineSpec:
+    """Sources, steps, and where the result goes."""
+
+    name: str
+    sources: tuple[Source, ...]
+    text_fields: tuple[str, ...] = DEFAULT_TEXT_FIELDS
+    steps: tuple[StepUse, ...]
+    output_uri: str = ""
+    """Empty: the platform's artefact store."""
+    licence: str = ""
+    shard_records: int = DEFAULT_SHARD_RECORDS

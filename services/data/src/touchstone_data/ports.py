@@ -1,0 +1,234 @@
+"""What the use cases need of the world, in the words of data."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from touchstone_runtime.jobs import Job, JobState
+
+from touchstone_data.core.accounts import UnitAccount
+from touchstone_data.core.manifest import Snapshot, SnapshotFile
+from touchstone_data.core.records import Drop, Record
+from touchstone_data.core.spec import PipelineSpec, Source
+from touchstone_data.core.steps import Corpus, Decision, Observations
+
+
+class JobKind(StrEnum):
+    """The kinds of jobs; also the names of their tasks."""
+
+    UNIT = "data.unit"
+
+
+class Unit(NamedTuple):
+    """One piece of work of a pipeline: repeating it does no harm."""
+
+    dispatch_id: str
+    stage: int
+    shard: int
+    """0 for a stage that is not by shard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """A pipeline as it is recorded."""
+
+    dispatch_id: str
+    spec: PipelineSpec
+    state: JobState
+    stage: int
+    """Number of the stage that is being worked on."""
+    shards: int
+    """0 until the sources are read."""
+    error: Mapping[str, str] | None
+    snapshot: Snapshot | None
+    snapshot_uri: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Pipelines(Protocol):
+    """The record of pipelines. Blocking."""
+
+    def create(self, dispatch_id: str, spec: PipelineSpec) -> Pipeline:
+        """Record a pipeline; the same dispatch id returns the recorded one."""
+        ...
+
+    def get(self, dispatch_id: str) -> Pipeline:
+        """Read a pipeline. Raises PipelineNotFound."""
+        ...
+
+    def unfinished(self) -> Sequence[str]:
+        """Name the pipelines that have not ended, oldest first."""
+        ...
+
+    def begin_stage(self, dispatch_id: str, stage: int) -> bool:
+        """Go from the stage before to this one; tell whether this call did it."""
+        ...
+
+    def record(self, unit: Unit, account: UnitAccount) -> None:
+        """Note that a unit is done, and of reading how many shards there are. The first note stays."""
+        ...
+
+    def done(self, dispatch_id: str, stage: int) -> Sequence[int]:
+        """Name the shards of a stage that are done."""
+        ...
+
+    def accounts(self, dispatch_id: str) -> Iterator[tuple[Unit, UnitAccount]]:
+        """Read what was done, by stage and shard."""
+        ...
+
+    def succeed(self, dispatch_id: str, snapshot: Snapshot, uri: str) -> None:
+        """End a pipeline with its snapshot."""
+        ...
+
+    def end(self, dispatch_id: str, state: JobState, error: Mapping[str, str] | None = None) -> None:
+        """End a pipeline without one; one that has ended stays as it is."""
+        ...
+
+
+class Sender(Protocol):
+    """What is needed of `touchstone_runtime.jobs.Dispatcher`."""
+
+    def send(self, job: Job) -> bool:
+        """Send a job to the workers; a broker that is away is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A source that lies on this machine."""
+
+    digest: str
+    records: Iterator[Record | Drop]
+    """In order; a Drop for each record that cannot be read."""
+
+
+class Sources(Protocol):
+    """Where records come from."""
+
+    def open(self, source: Source) -> Opened:
+        """Bring a source here.
+
+        Raises:
+            SourceUnreachable: It did not answer.
+            SourceInvalid: It is not what the specification says.
+        """
+        ...
+
+
+class Left(NamedTuple):
+    """A record that was left out."""
+
+    id: str
+    source: str
+    step: str
+    drop: Drop
+
+
+class Heard(NamedTuple):
+    """What was decided of one record."""
+
+    drop: Drop | None
+    split: str | None
+
+
+class Workshops(Protocol):
+    """Where pipelines are worked on: a folder that all workers share."""
+
+    def of(self, dispatch_id: str) -> "Workshop":
+        """Open the workshop of a pipeline."""
+        ...
+
+    def tidy(self, unfinished: Sequence[str]) -> None:
+        """Remove the workshops of all other pipelines."""
+        ...
+
+
+class Workshop(Protocol):
+    """Where the shards of one pipeline lie between stages. Each file is there whole, or not at all."""
+
+    def put_records(self, stage: int, shard: int, records: Iterable[Record]) -> None:
+        """Write a shard."""
+        ...
+
+    def records(self, stage: int, shard: int) -> list[Record]:
+        """Read a shard."""
+        ...
+
+    def put_left(self, stage: int, shard: int, left: Sequence[Left]) -> None:
+        """Write what a unit left out."""
+        ...
+
+    def left(self, stages: Sequence[int], shards: int) -> Iterator[Left]:
+        """Read what was left out, by stage and shard."""
+        ...
+
+    def put_observations(self, stage: int, shard: int, observations: Observations) -> None:
+        """Write what was observed of a shard."""
+        ...
+
+    def corpus(self, stage: int, shards: int) -> Corpus:
+        """Read what was observed of all shards."""
+        ...
+
+    def put_decision(self, stage: int, observed: int, shards: int, decision: Decision) -> None:
+        """Write a decision, shard by shard.
+
+        Args:
+            stage: Number of the stage that decides.
+            observed: Number of the stage that observed.
+            shards: How many there are.
+            decision: Over all records, in order.
+        """
+        ...
+
+    def heard(self, stage: int, shard: int) -> list[Heard]:
+        """Read what was decided of the records of a shard."""
+        ...
+
+    def remove(self) -> None:
+        """Remove all of it."""
+        ...
+
+
+class Written(NamedTuple):
+    """The data of a snapshot as it was written."""
+
+    files: tuple[SnapshotFile, ...]
+    columns: Mapping[str, str]
+    """Arrow types by name."""
+
+
+class SnapshotFolder(Protocol):
+    """A snapshot that is being written; nobody sees it before it is kept."""
+
+    def put_data(self, shards: Callable[[], Iterable[Sequence[Record]]]) -> Written:
+        """Write records, a file a split. Reads the shards twice. Raises ColumnsMixed."""
+        ...
+
+    def put_left(self, left: Iterable[Left]) -> SnapshotFile:
+        """Write what was left out."""
+        ...
+
+    def put(self, path: str, content: bytes) -> None:
+        """Write a file beside the data."""
+        ...
+
+    def keep(self, snapshot: Snapshot) -> str:
+        """Write the manifest and put the folder under its digest; return its address.
+
+        Raises:
+            StoreUnavailable: The store did not take it.
+        """
+        ...
+
+
+class Shelf(Protocol):
+    """Where snapshots are kept."""
+
+    def begin(self, spec: PipelineSpec) -> AbstractContextManager[SnapshotFolder]:
+        """Begin a snapshot; what is not kept at the end is removed."""
+        ...

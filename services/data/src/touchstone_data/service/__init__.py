@@ -1,0 +1,1 @@
+"""Use cases: pipelines, their course, and the work of their stages."""

@@ -1,0 +1,26 @@
+"""The unit that decides over all records."""
+
+import numpy as np
+
+from touchstone_data.core.accounts import StepCount, UnitAccount
+from touchstone_data.service.making import Maker
+from touchstone_data.service.working import Task
+
+
+class Deciding:
+    """Has a step decide over what was observed of all shards."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+
+    def __call__(self, task: Task) -> UnitAccount:
+        """Write the decision of the task's stage."""
+        (place,) = task.stage.steps
+        observed = task.stage.number - 1
+        corpus = task.workshop.corpus(observed, task.shards)
+        task.beat()
+        decision = self._maker.corpus_work(task.spec, place).decide(corpus)
+        task.workshop.put_decision(task.stage.number, observed, task.shards, decision)
+        dropped = int(np.count_nonzero(decision.dropped))
+        count = StepCount(records=corpus.size, dropped={decision.reason: dropped} if dropped else {})
+        return UnitAccount(steps={place: count}, facts=decision.facts)

@@ -1,0 +1,99 @@
+"""The work on one shard: hear what was decided, do the steps, observe for the next decision."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from touchstone_data.core import accounts
+from touchstone_data.core.accounts import StepCount, UnitAccount
+from touchstone_data.core.records import Drop, Record
+from touchstone_data.core.steps import RecordWork
+from touchstone_data.ports import Left
+from touchstone_data.service.making import Maker
+from touchstone_data.service.working import Task
+
+BEAT_RECORDS = 100
+
+
+class ShardWork:
+    """Works on a shard, record by record; all of the shard is in memory."""
+
+    def __init__(self, maker: Maker) -> None:
+        self._maker = maker
+
+    def __call__(self, task: Task) -> UnitAccount:
+        """Write the shard of the task's stage."""
+        stage, shard, shop = task.stage, task.unit.shard, task.workshop
+        left: list[Left] = []
+        records = shop.records(stage.input, shard)
+        if stage.hears is not None:
+            records = list(_listening(records, task, left))
+        tally = _Tally()
+        works = [(place, self._maker.record_work(task.spec, place)) for place in stage.steps]
+        kept = []
+        for number, record in enumerate(records):
+            if number % BEAT_RECORDS == 0:
+                task.beat()
+            found = tally.through(works, record)
+            if isinstance(found, Record):
+                kept.append(found)
+            else:
+                left.append(Left(record.id, record.source, task.spec.steps[found.place].name, found.drop))
+        shop.put_left(stage.number, shard, left)
+        if stage.observes is not None:
+            shop.put_observations(stage.number, shard, self._maker.corpus_work(task.spec, stage.observes).observe(kept))
+        shop.put_records(stage.number, shard, kept)
+        return tally.account(stage.steps, [one for one in left if one.drop.is_blocking])
+
+
+def _listening(records: Sequence[Record], task: Task, left: list[Left]) -> Iterator[Record]:
+    """Apply a decision. Its drops were counted by whoever decided."""
+    stage = task.stage
+    step = task.spec.steps[stage.hears or 0].name
+    for record, heard in zip(records, task.workshop.heard(stage.number - 1, task.unit.shard), strict=True):
+        if heard.drop is not None:
+            left.append(Left(record.id, record.source, step, heard.drop))
+        else:
+            yield record if heard.split is None else replace(record, split=heard.split)
+
+
+class _Stop(NamedTuple):
+    """Where a record was left out."""
+
+    place: int
+    drop: Drop
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Has steps work, and counts what they do."""
+
+    records: Counter[int] = field(default_factory=Counter)
+    changed: Counter[int] = field(default_factory=Counter)
+    dropped: dict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+
+    def through(self, works: Sequence[tuple[int, RecordWork]], record: Record) -> Record | _Stop:
+        """Have all steps work on a record, up to one that leaves it out."""
+        for place, work in works:
+            self.records[place] += 1
+            found = work(record)
+            if isinstance(found, Drop):
+                self.dropped[place][found.reason] += 1
+                return _Stop(place, found)
+            self.changed[place] += found != record
+            record = found
+        return record
+
+    def account(self, places: Sequence[int], blocking: Sequence[Left]) -> UnitAccount:
+        examples = [f"{one.source}/{one.id} ({one.drop.reason}: {one.drop.detail})" for one in blocking]
+        return UnitAccount(
+            steps={
+                place: StepCount(
+                    records=self.records[place], changed=self.changed[place], dropped=dict(self.dropped[place])
+                )
+                for place in places
+            },
+            blocking=len(blocking),
+            examples=tuple(examples[: accounts.BLOCKING_EXAMPLES]),
+        )

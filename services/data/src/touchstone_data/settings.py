@@ -1,0 +1,57 @@
+"""The settings of the data server and worker: the only place that reads the environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from touchstone_runtime.settings import setting
+from touchstone_runtime.telemetry import LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommonSettings:
+    """What server and worker share."""
+
+    database_url: str = setting(secret=True, example="sqlite:////var/lib/touchstone/data.sqlite")
+    """SQLAlchemy URL of the record. Required."""
+    broker_url: str = setting(secret=True, example="redis://127.0.0.1:6379/0")
+    """Celery broker. Required."""
+    job_lease_seconds: float = setting(default=30.0, minimum=1, maximum=600)
+    """After this time without a sign of life a unit of work is given to another worker."""
+    log_format: LogFormat = "json"
+    """`json` or `text`."""
+    otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")
+    """Where telemetry goes. Unset: it stays in the process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings(CommonSettings):
+    """Settings of `python -m touchstone_data`."""
+
+    listen: str = setting(example="127.0.0.1:50051")
+    """`HOST:PORT` of the gRPC server. Required."""
+    repair_seconds: float = setting(default=2.0, minimum=0.1, maximum=600)
+    """How often pipelines are looked through for work that was lost."""
+    drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)
+    """From NOT_SERVING to the last new call."""
+    grace_seconds: float = setting(default=25.0, minimum=0, maximum=3600)
+    """How long calls under way may go on after a stop."""
+    reflection: bool = False
+    """Whether gRPC reflection is on: for development."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings(CommonSettings):
+    """Settings of `python -m touchstone_data.worker`."""
+
+    artefacts_uri: str = setting(example="file:///var/lib/touchstone/artefacts")
+    """fsspec URI of the store that snapshots go to. Required."""
+    work_dir: Path = setting(example="/var/lib/touchstone/data")
+    """Folder of shards under way, shared by all workers: a volume where there are several machines. It takes up to
+    three times the size of the sources for as long as a pipeline runs. Required."""
+    cache_dir: Path | None = None
+    """Folder of downloaded sources. Unset: in `artefacts_uri` if that is a folder, else in the home."""
+    file_root: Path = Path("/")
+    """`file://` sources and outputs must lie below it. In a cluster, set it to a volume that holds nothing else:
+    whoever may start a pipeline reads and writes what lies there."""
+    concurrency: int = setting(default=1, minimum=1, maximum=256)
+    """Units at once in this process. Steps are Python: more processes are faster, more threads hardly."""

@@ -1,0 +1,67 @@
+"""From settings to a running worker."""
+
+import logging
+from functools import lru_cache
+
+from touchstone_runtime import telemetry
+from touchstone_runtime.artefacts import Resolver, cache_folder
+from touchstone_runtime.celery_app import Worker
+from touchstone_runtime.jobs import Dispatcher, JobStore
+
+from touchstone_data.adapters import plugins
+from touchstone_data.adapters.database import PipelineDatabase
+from touchstone_data.adapters.snapshots import SnapshotShelf
+from touchstone_data.adapters.sources import SourceFiles
+from touchstone_data.adapters.tools import ResolverTools
+from touchstone_data.adapters.workshops import FolderWorkshops
+from touchstone_data.core.planning import StageKind
+from touchstone_data.ports import JobKind
+from touchstone_data.service.course import Course
+from touchstone_data.service.deciding_work import Deciding
+from touchstone_data.service.making import Maker
+from touchstone_data.service.reading_work import Reading
+from touchstone_data.service.shard_work import ShardWork
+from touchstone_data.service.working import Working
+from touchstone_data.service.writing_work import Writing
+from touchstone_data.settings import WorkerSettings
+from touchstone_data.tasks import QUEUE, UnitWork
+from touchstone_data.wiring import parts
+
+logger = logging.getLogger(__name__)
+
+
+def work(settings: WorkerSettings) -> None:
+    """Work until a signal; a shard at hand stops between two records and is taken up again elsewhere."""
+    observed = telemetry.setup(
+        "touchstone-data-worker", endpoint=settings.otlp_endpoint, log_format=settings.log_format
+    )
+    app = parts.celery(settings)
+    jobs = parts.job_store(settings)
+    worker = Worker(app, lambda: jobs)
+    made = lru_cache(maxsize=1)(lambda: working(settings, jobs, parts.dispatcher(app, jobs)))
+    worker.register(JobKind.UNIT, UnitWork(lambda: made().do))
+    logger.info("working", extra={"queue": QUEUE, "concurrency": settings.concurrency})
+    try:
+        worker.run(concurrency=settings.concurrency)
+    finally:
+        observed.shutdown()
+
+
+def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher) -> Working:
+    """Make what does units of work."""
+    steps = plugins.installed()
+    pipelines = PipelineDatabase(jobs.engine, now=parts.now)
+    resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
+    maker = Maker(steps, ResolverTools(resolver))
+    shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
+    return Working(
+        pipelines,
+        Course(pipelines, jobs, sender, steps),
+        FolderWorkshops(settings.work_dir / "shards"),
+        {
+            StageKind.READ: Reading(SourceFiles(resolver, file_root=settings.file_root)),
+            StageKind.WORK: ShardWork(maker),
+            StageKind.DECIDE: Deciding(maker),
+            StageKind.WRITE: Writing(pipelines, shelf, steps, now=parts.now),
+        },
+    )
