@@ -9,6 +9,7 @@ DomainError (touchstone_runtime.errors)
 ├── ModelNotFound       NOT_FOUND    the weights do not exist or do not have their digest
 ├── RunNotFound         NOT_FOUND    the evaluation service does not know a run
 ├── BuildNotFound       NOT_FOUND    the retrieval service does not know a build
+├── PipelineNotFound    NOT_FOUND    the data service does not know a pipeline
 ├── TrainingNotFound    NOT_FOUND    the finetuning service does not know a training
 ├── PeerUnavailable     UNAVAILABLE  a gRPC peer did not answer
 ├── PeerRefused         INVALID      a gRPC peer refuses a request
@@ -113,6 +114,17 @@ class BuildNotFound(errors.NotFound):
     def __init__(self, dispatch_id: str) -> None:
         super().__init__(
             f"The retrieval service does not know build {dispatch_id}. Start it.", metadata={"dispatch_id": dispatch_id}
+        )
+
+
+class PipelineNotFound(errors.NotFound):
+    """The data service does not know a pipeline."""
+
+    reason = "PIPELINE_NOT_FOUND"
+
+    def __init__(self, dispatch_id: str) -> None:
+        super().__init__(
+            f"The data service does not know pipeline {dispatch_id}. Start it.", metadata={"dispatch_id": dispatch_id}
         )
 
 

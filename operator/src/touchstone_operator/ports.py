@@ -8,7 +8,7 @@ from typing import Protocol
 from touchstone_runtime.revisions import Digest
 
 from touchstone_operator.api.evalrun import EvalRunSpec
-from touchstone_operator.api.finetunejob import FinetuneJobSpec
+from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus, FinetuneJobSpec
 from touchstone_operator.api.modelselection import SelectionObjective
 from touchstone_operator.api.prices import PriceStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
@@ -188,6 +188,45 @@ class Retrieval(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineReport:
+    """A pipeline as the data service knows it."""
+
+    state: str
+    """Pending, Running, Succeeded, Failed or Cancelled."""
+    stage: str = ""
+    """What is being done, for people."""
+    error_reason: str = ""
+    error_message: str = ""
+    snapshot: DatasetStatus | None = None
+    """Set when Succeeded."""
+
+
+class Data(Protocol):
+    """The data service. Errors: PeerUnavailable, PeerRefused."""
+
+    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
+        """Start a pipeline; starting again with the same dispatch id returns the same one."""
+        ...
+
+    async def get(self, dispatch_id: str) -> PipelineReport:
+        """Read a pipeline. Raises PipelineNotFound."""
+        ...
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a pipeline; an ended or unknown one is fine."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSource:
+    """What is trained on."""
+
+    uri: str
+    digest: str = ""
+    """The expected one; empty: whatever is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRequest:
     """A training to start."""
 
@@ -195,6 +234,7 @@ class TrainingRequest:
     run: str
     """Whose training it is: those of one run share their checkpoints."""
     spec: FinetuneJobSpec
+    data: DataSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,6 +368,7 @@ class Outside:
     cluster: Cluster
     evaluation: Evaluation
     retrieval: Retrieval
+    data: Data
     finetuning: Finetuning
     traffic: Traffic
     models: Models

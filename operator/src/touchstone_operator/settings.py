@@ -17,6 +17,8 @@ class OperatorSettings:
     """`HOST:PORT` of EvaluationService. Required."""
     retrieval_address: str = setting(example="retrieval:50051")
     """`HOST:PORT` of RetrievalService. Required."""
+    data_address: str = setting(example="data:50051")
+    """`HOST:PORT` of DataService. Required."""
     finetuning_address: str = setting(example="finetuning:50051")
     """`HOST:PORT` of FinetuningService. Required."""
     inference_address: str = setting(example="router:50051")

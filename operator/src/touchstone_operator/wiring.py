@@ -11,6 +11,7 @@ from touchstone_runtime.telemetry import names
 from touchstone_operator import objects
 from touchstone_operator.adapters import kube
 from touchstone_operator.adapters.artefacts import ModelDigests
+from touchstone_operator.adapters.data import DataClient
 from touchstone_operator.adapters.evaluation import EvaluationClient
 from touchstone_operator.adapters.finetuning import FinetuningClient
 from touchstone_operator.adapters.inference import TrafficClient, addresses
@@ -59,9 +60,14 @@ async def run(settings: OperatorSettings) -> None:
 async def _outside(
     settings: OperatorSettings, cluster: kube.KubeCluster, stack: contextlib.AsyncExitStack
 ) -> tuple[Outside, ModelDigests]:
-    evaluation, retrieval, finetuning = [
+    evaluation, retrieval, data, finetuning = [
         await stack.enter_async_context(channels.connect(address))
-        for address in (settings.evaluation_address, settings.retrieval_address, settings.finetuning_address)
+        for address in (
+            settings.evaluation_address,
+            settings.retrieval_address,
+            settings.data_address,
+            settings.finetuning_address,
+        )
     ]
     traffic = TrafficClient(
         lambda address: channels.connect(address, token_file=settings.token_file),
@@ -73,6 +79,7 @@ async def _outside(
         cluster=cluster,
         evaluation=EvaluationClient(evaluation),
         retrieval=RetrievalClient(retrieval),
+        data=DataClient(data),
         finetuning=FinetuningClient(finetuning),
         traffic=traffic,
         models=models,

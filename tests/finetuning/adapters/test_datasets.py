@@ -9,8 +9,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 from touchstone_finetuning.adapters.datasets import FileDatasets
-from touchstone_finetuning.core.recipe import Format
 from touchstone_finetuning.errors import DatasetInvalid
+from touchstone_finetuning.ports import Fetched
 
 
 def written(path: Path, records: list[Any]) -> Path:
@@ -23,7 +23,7 @@ def read(paths: tuple[Path, ...]) -> list[str]:
 
 
 def split(data: Path, folder: Path, share: float = 0.2) -> Any:
-    return FileDatasets().split(data, Format.TEXT, share=share, folder=folder)
+    return FileDatasets().split(Fetched(path=data, digest="sha256:1"), share=share, folder=folder)
 
 
 def test_equal_records_fall_on_one_side_wherever_they_stand(tmp_path: Path) -> None:

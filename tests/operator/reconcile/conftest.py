@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from touchstone_operator import errors, objects
+from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Key, Kind
 from touchstone_operator.plan.workload import Platform
@@ -22,6 +23,7 @@ from touchstone_operator.ports import (
     LiveMetrics,
     Moved,
     Outside,
+    PipelineReport,
     Reached,
     RunReport,
     RunRequest,
@@ -308,6 +310,38 @@ class FakeRetrieval:
             raise errors.PeerUnavailable("retrieval", "it is away")
 
 
+class FakeData:
+    """Pipelines are done at the third look."""
+
+    def __init__(self) -> None:
+        self.pipelines: dict[str, tuple[str, DataPipeline]] = {}
+        self.looks: dict[str, int] = {}
+        self.cancelled: set[str] = set()
+        self.failure: tuple[str, str] | None = None
+
+    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
+        self.pipelines.setdefault(dispatch_id, (name, pipeline))
+        return PipelineReport(state="Pending")
+
+    async def get(self, dispatch_id: str) -> PipelineReport:
+        if dispatch_id not in self.pipelines:
+            raise errors.PipelineNotFound(dispatch_id)
+        look = self.looks[dispatch_id] = self.looks.get(dispatch_id, 0) + 1
+        if dispatch_id in self.cancelled:
+            return PipelineReport(state="Cancelled")
+        if look < 3:
+            return PipelineReport(state="Running", stage="deduplicate-exact, shard 1 of 2")
+        if self.failure:
+            return PipelineReport(state="Failed", error_reason=self.failure[0], error_message=self.failure[1])
+        snapshot = DatasetStatus(
+            dispatch_id=dispatch_id, uri="file:///snapshots/1/", digest=f"sha256:{'5' * 64}", records=90, dropped=10
+        )
+        return PipelineReport(state="Succeeded", snapshot=snapshot)
+
+    async def cancel(self, dispatch_id: str) -> None:
+        self.cancelled.add(dispatch_id)
+
+
 class FakeFinetuning:
     """Trainings take four looks: two of them at work. A cancelled one has stopped at the look after."""
 
@@ -393,6 +427,7 @@ class World:
         self.cluster = FakeCluster(self.clock)
         self.evaluation = FakeEvaluation()
         self.retrieval = FakeRetrieval()
+        self.data = FakeData()
         self.finetuning = FakeFinetuning()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
@@ -404,7 +439,7 @@ class World:
     def _reconcilers(self) -> dict[str, Any]:
         outside = Outside(
             cluster=self.cluster, evaluation=self.evaluation, retrieval=self.retrieval,
-            finetuning=self.finetuning, traffic=self.traffic, models=None, now=self.clock,
+            data=self.data, finetuning=self.finetuning, traffic=self.traffic, models=None, now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {
             "ModelDeployment": ModelDeployments(outside=outside, platform=self.platform),

@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
+from google.protobuf import json_format, struct_pb2
+from touchstone.data.v1 import data_service_pb2 as data_pb
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone_operator import objects
-from touchstone_operator.adapters import finetuning
-from touchstone_operator.api.finetunejob import FinetuneJobSpec, FinetuneJobStatus
+from touchstone_operator.adapters import data, finetuning
+from touchstone_operator.api.finetunejob import DataPipeline, FinetuneJobSpec, FinetuneJobStatus
+from touchstone_operator.ports import DataSource, TrainingRequest
 
 NAMESPACE = "default"
 SPEC = {
@@ -173,6 +176,81 @@ async def test_an_operator_that_is_killed_after_any_write_starts_one_training(wo
     assert condition(world, "Succeeded") == ("True", "Completed")
 
 
+PIPELINE = {
+    "sources": [{"name": "tickets", "uri": "file:///tickets.jsonl", "idField": "id"}],
+    "textFields": ["body"],
+    "steps": [{"name": "deduplicate-exact"}, {"name": "length", "parameters": {"min_words": 4}}],
+    "licence": "CC0-1.0",
+}
+FROM_PIPELINE = {"format": "ChatML", "pipeline": PIPELINE}
+
+
+async def test_a_pipeline_makes_the_data_first_and_its_snapshot_is_trained_on(world: Any) -> None:
+    tune(world, dataset=FROM_PIPELINE)
+    await rounds(world, 4)
+    assert world.finetuning.trainings == {}
+    assert condition(world, "Progressing") == ("True", "PreparingData")
+    await world.settle()
+    assert status(world)["dataset"]["digest"] == f"sha256:{'5' * 64}"
+    assert (status(world)["dataset"]["records"], status(world)["dataset"]["dropped"]) == (90, 10)
+    (training,) = world.finetuning.trainings.values()
+    assert training.data == DataSource(uri="file:///snapshots/1/", digest=f"sha256:{'5' * 64}")
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+async def test_a_pipeline_that_fails_trains_nothing(world: Any) -> None:
+    world.data.failure = ("Contaminated", "3 records stand in the evaluation set.")
+    tune(world, dataset=FROM_PIPELINE)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("False", "Contaminated")
+    assert world.finetuning.trainings == {}
+
+
+async def test_a_pipeline_is_suspended_with_its_job_and_begun_again(world: Any) -> None:
+    tune(world, dataset=FROM_PIPELINE)
+    await rounds(world, 3)
+    tune(world, dataset=FROM_PIPELINE, suspend=True)
+    await rounds(world, 6)
+    assert world.data.cancelled == set(world.data.pipelines)
+    assert condition(world, "Suspended") == ("True", "Suspended")
+    tune(world, dataset=FROM_PIPELINE)
+    await world.settle()
+    assert len(world.data.pipelines) == 2
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+async def test_a_job_that_goes_takes_its_pipeline_along(world: Any) -> None:
+    tune(world, dataset=FROM_PIPELINE)
+    await rounds(world, 3)
+    world.cluster.ask_to_go(objects.FINETUNE_JOB, "tune")
+    await rounds(world, 2)
+    assert world.names("FinetuneJob") == []
+    assert world.data.cancelled == set(world.data.pipelines)
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+async def test_an_operator_that_is_killed_after_any_write_runs_one_pipeline(world: Any, after: int) -> None:
+    tune(world, dataset=FROM_PIPELINE)
+    world.cluster.kill_after = world.cluster.writes + after
+    await world.settle()
+    assert (len(world.data.pipelines), len(world.finetuning.trainings)) == (1, 1)
+    assert condition(world, "Succeeded") == ("True", "Completed")
+
+
+def test_a_pipeline_reaches_the_service_whole() -> None:
+    written = data.pipeline_spec("tune", DataPipeline.model_validate(PIPELINE))
+    assert written == data_pb.PipelineSpec(
+        name="tune",
+        sources=[data_pb.Source(name="tickets", uri="file:///tickets.jsonl", id_field="id")],
+        text_fields=["body"],
+        steps=[
+            data_pb.Step(name="deduplicate-exact"),
+            data_pb.Step(name="length", parameters=json_format.ParseDict({"min_words": 4}, struct_pb2.Struct())),
+        ],
+        licence="CC0-1.0",
+    )
+
+
 def test_the_spec_reaches_the_service_whole() -> None:
     spec = FinetuneJobSpec.model_validate(
         SPEC
@@ -186,12 +264,16 @@ def test_the_spec_reaches_the_service_whole() -> None:
             "preemptionLimit": 6,
         }
     )
-    assert finetuning.training_spec(spec, "uid-1") == pb.TrainingSpec(
+    source = DataSource(uri="file:///data.jsonl", digest=f"sha256:{'d' * 64}")
+    request = TrainingRequest(dispatch_id="uid-1-1", run="uid-1", spec=spec, data=source)
+    assert finetuning.training_spec(request) == pb.TrainingSpec(
         run="uid-1",
         base=pb.BaseModel(uri=f"file:///model#sha256={'a' * 64}"),
         objective=pb.OBJECTIVE_SUPERVISED,
         adapter=pb.Adapter(rank=8, alpha=16, dropout=0.1, target_modules=["q_proj"], quantization=pb.QUANTIZATION_NF4),
-        data=pb.TrainingData(uri="file:///data.jsonl", format=pb.RECORD_FORMAT_CHAT_ML, validation_split=0.1),
+        data=pb.TrainingData(
+            uri="file:///data.jsonl", digest=f"sha256:{'d' * 64}", format=pb.RECORD_FORMAT_CHAT_ML, validation_split=0.1
+        ),
         hyperparameters=pb.Hyperparameters(
             epochs=2, learning_rate=2e-3, batch_size=4, gradient_accumulation=1, max_sequence_length=2048, seed=7
         ),

@@ -9,7 +9,7 @@ from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.api.finetunejob import FinetuneJobSpec, Hyperparameters, LoRA
+from touchstone_operator.api.finetunejob import Hyperparameters, LoRA
 from touchstone_operator.objects import JsonObject
 from touchstone_operator.ports import TrainingReport, TrainingRequest
 
@@ -42,9 +42,7 @@ class FinetuningClient:
 
     async def start(self, request: TrainingRequest) -> TrainingReport:
         """Start a training."""
-        message = pb.StartTrainingRequest(
-            dispatch_id=request.dispatch_id, spec=training_spec(request.spec, request.run)
-        )
+        message = pb.StartTrainingRequest(dispatch_id=request.dispatch_id, spec=training_spec(request))
         return report((await ask(PEER, self._stub.StartTraining(message, timeout=TIMEOUT_SECONDS))).training)
 
     async def get(self, dispatch_id: str) -> TrainingReport:
@@ -61,15 +59,16 @@ class FinetuningClient:
             return
 
 
-def training_spec(spec: FinetuneJobSpec, run: str) -> pb.TrainingSpec:
+def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     """Write what to train."""
+    spec = request.spec
     message = pb.TrainingSpec(
-        run=run,
+        run=request.run,
         base=pb.BaseModel(uri=spec.base_model.uri, digest=_digest(spec.base_model.revision)),
         objective=_OBJECTIVES[spec.method.type],
         data=pb.TrainingData(
-            uri=spec.dataset.uri,
-            digest=spec.dataset.digest or "",
+            uri=request.data.uri,
+            digest=request.data.digest,
             format=_FORMATS[spec.dataset.format],
             validation_split=float(spec.dataset.validation_split),
         ),

@@ -11,7 +11,9 @@ from touchstone_operator.api.common import (
     Conditions,
     Decimal,
     DigestString,
+    Name,
     ObjectReference,
+    OpenObject,
     Resource,
     Seconds,
     Timestamp,
@@ -81,26 +83,71 @@ class Method(ApiModel):
     )
 
 
-class TrainingData(ApiModel):
-    """The training data."""
+class PipelineSource(ApiModel):
+    """A file of raw records."""
 
+    name: Name
+    """name is unique in the pipeline."""
     uri: Uri
-    """uri is where the data lie."""
+    """uri is where the file lies."""
+    digest: DigestString | None = None
+    """digest is the expected digest. Unset: whatever is found, which the snapshot then names."""
+    format: Literal["JSONLines", "Parquet", "CSV", "Text"] | None = None
+    """format of the file. Unset: by its extension."""
+    id_field: Annotated[str, text(255)] | None = None
+    """idField is the path of the field that names a record. Unset: id where there is one, else its place."""
+    licence: Annotated[str, text(255)] | None = None
+    """licence of the source. Unset: not known."""
+
+
+class PipelineStep(ApiModel):
+    """The use of a step that is installed in the data service."""
+
+    name: Annotated[str, text(63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+    """name of the step."""
+    parameters: OpenObject | None = None
+    """parameters of the step. Unset: its defaults."""
+
+
+class DataPipeline(ApiModel):
+    """Raw records and what is done with them before anything is trained: cleaned, filtered, deduplicated, formatted."""
+
+    sources: Annotated[tuple[PipelineSource, ...], keyed(32), Field(min_length=1)]
+    """sources are where the records come from."""
+    text_fields: Annotated[tuple[Annotated[str, text(255)], ...], Field(max_length=32)] | None = None
+    """textFields are what steps read and change unless they say otherwise. Unset: text."""
+    steps: Annotated[tuple[PipelineStep, ...], Field(min_length=1, max_length=64)]
+    """steps are done in this order."""
+    licence: Annotated[str, text(255)] | None = None
+    """licence of what comes out. Unset: not known."""
+    output: Uri | None = None
+    """output is the folder that gets the snapshot. Unset: the platform's artefact store."""
+
+
+class TrainingData(ApiModel):
+    """The training data: a file or a snapshot by its address, or a pipeline that makes a snapshot first."""
+
+    uri: Uri | None = None
+    """uri is where the data lie: a file of records, or the folder of a snapshot. Unset: pipeline makes them."""
+    pipeline: DataPipeline | None = None
+    """pipeline makes the data first. Unset: they are there."""
     digest: DigestString | None = None
     """digest is the expected digest. Unset: recorded in status."""
     format: Literal["ChatML", "Alpaca", "Text", "Preference"]
     """format of the records."""
     validation_split: Decimal = "0.05"
-    """validationSplit is the share held out, 0 to 0.5."""
+    """validationSplit is the share of a file that is held out, 0 to 0.5; a snapshot brings its own split."""
     credentials_secret_ref: ObjectReference | None = None
     """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            ("has(self.uri) != has(self.pipeline)", "set exactly one of uri and pipeline"),
+            ("!has(self.digest) || has(self.uri)", "remove digest, or set uri"),
             (
                 "double(self.validationSplit) >= 0.0 && double(self.validationSplit) <= 0.5",
                 "validationSplit must lie between 0 and 0.5",
-            )
+            ),
         )
     )
 
@@ -286,6 +333,21 @@ class Provenance(ApiModel):
     """codeVersion of the trainer."""
 
 
+class DatasetStatus(ApiModel):
+    """What is trained on, where a pipeline makes it."""
+
+    dispatch_id: Annotated[str, text(128)] | None = None
+    """dispatchId names the pipeline in the data service."""
+    uri: Uri | None = None
+    """uri of the snapshot. Unset: it is not made yet."""
+    digest: DigestString | None = None
+    """digest of the snapshot."""
+    records: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
+    """records that it holds."""
+    dropped: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
+    """dropped are the records that were left out; the snapshot has the reason of each."""
+
+
 class FinetuneJobStatus(ApiModel):
     """What is known of the job."""
 
@@ -293,6 +355,8 @@ class FinetuneJobStatus(ApiModel):
     """observedGeneration is the generation that was observed."""
     dispatch_id: Annotated[str, text(128)] | None = None
     """dispatchId names the job in the finetuning service."""
+    dataset: DatasetStatus | None = None
+    """dataset is what the pipeline made. Unset: there is no pipeline."""
     start_time: Timestamp | None = None
     """startTime of the first attempt."""
     completion_time: Timestamp | None = None

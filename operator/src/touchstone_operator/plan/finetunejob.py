@@ -4,15 +4,15 @@ The service tries a training again and goes on from its checkpoints; here it is 
 and written down. A service that does not answer loses nothing: the job waits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from touchstone_operator.api.finetunejob import FinetuneJob, FinetuneJobSpec, FinetuneJobStatus
+from touchstone_operator.api.finetunejob import DatasetStatus, FinetuneJob, FinetuneJobSpec, FinetuneJobStatus
 from touchstone_operator.objects import Happening
 from touchstone_operator.plan import conditions, times
 from touchstone_operator.plan.conditions import Observation
-from touchstone_operator.ports import TrainingReport
+from touchstone_operator.ports import DataSource, PipelineReport, TrainingReport
 
 TYPES = ("Succeeded", "Suspended", "Progressing")
 SILENCE = timedelta(minutes=2)
@@ -20,7 +20,7 @@ SILENCE = timedelta(minutes=2)
 
 
 class Command(StrEnum):
-    """What to ask the finetuning service for once the status is written."""
+    """What to ask the services for once the status is written."""
 
     NONE = "None"
     CANCEL = "Cancel"
@@ -78,6 +78,19 @@ def dispatch_id(job: FinetuneJob) -> str:
     return f"{job.metadata.uid}-{job.metadata.generation}"
 
 
+def pipeline_id(job: FinetuneJob) -> str:
+    """Name the pipeline of a job, as `dispatch_id` does the training."""
+    return f"{dispatch_id(job)}-data"
+
+
+def data_source(job: FinetuneJob) -> DataSource | None:
+    """Say what is trained on; None while its pipeline has not made it."""
+    if job.spec.dataset.uri:
+        return DataSource(uri=job.spec.dataset.uri, digest=job.spec.dataset.digest or "")
+    made = job.status.dataset
+    return DataSource(uri=made.uri, digest=made.digest or "") if made and made.uri else None
+
+
 def stalled(job: FinetuneJob, reason: str, message: str, now: datetime) -> JobPlan:
     """Plan a job that cannot be begun until its spec or this operator changes."""
     observed = (
@@ -90,7 +103,9 @@ def stalled(job: FinetuneJob, reason: str, message: str, now: datetime) -> JobPl
 
 def suspended(job: FinetuneJob, now: datetime) -> JobPlan:
     """Plan a job that is kept from running; what it has saved stays."""
-    status = job.status.model_copy(update={"dispatch_id": None, "start_time": None})
+    made = job.status.dataset
+    kept = made if made and made.uri else None
+    status = job.status.model_copy(update={"dispatch_id": None, "start_time": None, "dataset": kept})
     step = job.status.checkpoint.step if job.status.checkpoint else 0
     where = f" It goes on from step {step}." if step else ""
     observed = (
@@ -114,9 +129,38 @@ def waiting(job: FinetuneJob, reason: str, message: str, now: datetime, *, poll:
     return JobPlan(status=_status(job, job.status, observed, now), requeue_at=now + poll)
 
 
+def preparing(job: FinetuneJob, now: datetime) -> JobPlan:
+    """Plan the start of the pipeline that makes the data: it is on record before it is made."""
+    dataset = DatasetStatus(dispatch_id=pipeline_id(job))
+    status = job.status.model_copy(update={"dataset": dataset, "start_time": times.write(now)})
+    observed = _active("PreparingData", "The pipeline is handed to the data service.")
+    return JobPlan(status=_status(job, status, observed, now), requeue_at=now)
+
+
+def prepared(job: FinetuneJob, report: PipelineReport, now: datetime, *, poll: timedelta) -> JobPlan:
+    """Plan a job by what the data service reports of its pipeline."""
+    match report.state:
+        case "Succeeded":
+            status = job.status.model_copy(update={"dataset": report.snapshot})
+            made = report.snapshot
+            message = f"{made.records} records are left, {made.dropped} were dropped." if made else ""
+            observed = _active("DataPrepared", message)
+            happening = Happening("DataPrepared", message)
+            return JobPlan(status=_status(job, status, observed, now), happenings=(happening,), requeue_at=now)
+        case "Failed":
+            return _failed(job, job.status, report.error_reason or "DatasetInvalid", report.error_message, now)
+        case "Cancelled":
+            return _failed(job, job.status, "Cancelled", "The pipeline was cancelled.", now)
+    if _is_overdue(job, now):
+        return _overdue(job, job.status, now)
+    observed = _active("PreparingData", report.stage or "Waits for a worker.")
+    return JobPlan(status=_status(job, job.status, observed, now), requeue_at=now + poll)
+
+
 def dispatched(job: FinetuneJob, now: datetime) -> JobPlan:
     """Plan a start: it is on record before it is made."""
-    status = job.status.model_copy(update={"dispatch_id": dispatch_id(job), "start_time": times.write(now)})
+    started = job.status.start_time or times.write(now)
+    status = job.status.model_copy(update={"dispatch_id": dispatch_id(job), "start_time": started})
     observed = _active("Starting", "The training is handed to the finetuning service.")
     return JobPlan(status=_status(job, status, observed, now), requeue_at=now)
 
@@ -138,9 +182,7 @@ def reported(job: FinetuneJob, report: TrainingReport, now: datetime, *, poll: t
         case "Cancelled":
             return _failed(job, status, "Cancelled", "The training was cancelled.", now)
     if _is_overdue(job, now):
-        message = f"The job did not end within {job.spec.active_deadline_seconds} seconds."
-        plan = _failed(job, status, "DeadlineExceeded", message, now)
-        return JobPlan(status=plan.status, happenings=plan.happenings, is_active=False, command=Command.CANCEL)
+        return _overdue(job, status, now)
     return JobPlan(status=_status(job, status, _running(status, report, now), now), requeue_at=now + poll)
 
 
@@ -182,6 +224,12 @@ def _failed(job: FinetuneJob, status: FinetuneJobStatus, reason: str, message: s
     finished = status.model_copy(update={"completion_time": status.completion_time or times.write(now)})
     happening = Happening(reason, message, is_warning=True)
     return JobPlan(status=_status(job, finished, observed, now), happenings=(happening,), is_active=False)
+
+
+def _overdue(job: FinetuneJob, status: FinetuneJobStatus, now: datetime) -> JobPlan:
+    message = f"The job did not end within {job.spec.active_deadline_seconds} seconds."
+    plan = _failed(job, status, "DeadlineExceeded", message, now)
+    return replace(plan, command=Command.CANCEL)
 
 
 def _reason(reason: str) -> str:

@@ -1,18 +1,19 @@
-"""Reconciles FinetuneJobs: starts them at the finetuning service, follows them, writes down what they came to.
+"""Reconciles FinetuneJobs: has their data made, has them trained, follows both, writes down what they came to.
 
-Order matters: the finalizer is on the object and the dispatch id in its status before anything is started, so that a
-training that was started is always found again, and cancelled when its FinetuneJob goes.
+Order matters: the finalizer is on the object and the dispatch id in its status before anything is started, so that
+what was started is always found again, and cancelled when its FinetuneJob goes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from touchstone_operator import errors, objects
 from touchstone_operator.api.finetunejob import FinetuneJob
 from touchstone_operator.objects import Key
 from touchstone_operator.plan import conditions, finetunejob, times
 from touchstone_operator.plan.finetunejob import Command, JobPlan
-from touchstone_operator.ports import Outside, TrainingReport, TrainingRequest
+from touchstone_operator.ports import DataSource, Outside, TrainingRequest
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
 
@@ -48,45 +49,74 @@ class FinetuneJobs:
         plan = await self._plan(job, execution)
         await execution.record(plan.happenings)
         await execution.write_status(plan.status.dump())
-        if plan.command is Command.CANCEL and job.status.dispatch_id:
-            await self.outside.finetuning.cancel(job.status.dispatch_id)
+        if plan.command is Command.CANCEL:
+            await self._stop(job)
         if not plan.is_active:
             await execution.set_finalizer(is_wanted=False)
             return Outcome()
         return Outcome(requeue_at=plan.requeue_at)
 
     async def _plan(self, job: FinetuneJob, execution: Execution) -> JobPlan:
-        now = self.outside.now()
-        if job.status.dispatch_id is None:
-            return await self._begin(job, execution)
+        now, status = self.outside.now(), job.status
+        is_idle = status.dispatch_id is None and (status.dataset is None or status.dataset.uri is not None)
+        if is_idle and job.spec.suspend:
+            return finetunejob.suspended(job, now)
         try:
-            report = await self._report(job)
+            if data := finetunejob.data_source(job):
+                return await self._train(job, data, execution)
+            return await self._prepare(job, execution)
         except errors.PeerUnavailable as error:
-            return finetunejob.waiting(job, "FinetuningUnavailable", error.message, now, poll=WAIT)
+            reason = "FinetuningUnavailable" if finetunejob.data_source(job) else "DataUnavailable"
+            return finetunejob.waiting(job, reason, error.message, now, poll=WAIT)
         except errors.PeerRefused as error:
             return finetunejob.refused(job, error.message, now)
-        if job.spec.suspend and report.state != "Succeeded":
-            has_stopped = report.state in ENDED
-            return finetunejob.suspended(job, now) if has_stopped else finetunejob.suspending(job, now, poll=self.poll)
-        return finetunejob.reported(job, report, now, poll=self.poll)
 
-    async def _begin(self, job: FinetuneJob, execution: Execution) -> JobPlan:
+    async def _prepare(self, job: FinetuneJob, execution: Execution) -> JobPlan:
+        """Have the data made that the job trains on."""
+        now, pipeline, dataset = self.outside.now(), job.spec.dataset.pipeline, job.status.dataset
+        if pipeline is None or dataset is None or dataset.dispatch_id is None:
+            return await self._begin(job, execution, finetunejob.preparing)
+        try:
+            report = await self.outside.data.get(dataset.dispatch_id)
+        except errors.PipelineNotFound:
+            report = await self.outside.data.start(dataset.dispatch_id, job.metadata.name, pipeline)
+        if job.spec.suspend and report.state != "Succeeded":
+            return self._suspend(job, report.state)
+        return finetunejob.prepared(job, report, now, poll=self.poll)
+
+    async def _train(self, job: FinetuneJob, data: DataSource, execution: Execution) -> JobPlan:
+        if job.status.dispatch_id is None:
+            return await self._begin(job, execution, finetunejob.dispatched)
+        try:
+            report = await self.outside.finetuning.get(job.status.dispatch_id)
+        except errors.TrainingNotFound:  # never started, or lost by its service
+            request = TrainingRequest(
+                dispatch_id=job.status.dispatch_id, run=job.metadata.uid, spec=job.spec, data=data
+            )
+            report = await self.outside.finetuning.start(request)
+        if job.spec.suspend and report.state != "Succeeded":
+            return self._suspend(job, report.state)
+        return finetunejob.reported(job, report, self.outside.now(), poll=self.poll)
+
+    async def _begin(
+        self, job: FinetuneJob, execution: Execution, plan: Callable[[FinetuneJob, datetime], JobPlan]
+    ) -> JobPlan:
         now = self.outside.now()
-        if job.spec.suspend:
-            return finetunejob.suspended(job, now)
         if complaint := finetunejob.unsupported(job.spec):
             return finetunejob.stalled(job, "NotSupportedYet", complaint, now)
         await execution.set_finalizer(is_wanted=True)
-        return finetunejob.dispatched(job, now)
+        return plan(job, now)
 
-    async def _report(self, job: FinetuneJob) -> TrainingReport:
-        """Ask for the training, and start it where it is not known: never started, or lost by its service."""
-        name = job.status.dispatch_id or finetunejob.dispatch_id(job)
-        try:
-            return await self.outside.finetuning.get(name)
-        except errors.TrainingNotFound:
-            request = TrainingRequest(dispatch_id=name, run=job.metadata.uid, spec=job.spec)
-            return await self.outside.finetuning.start(request)
+    def _suspend(self, job: FinetuneJob, state: str) -> JobPlan:
+        now = self.outside.now()
+        return finetunejob.suspended(job, now) if state in ENDED else finetunejob.suspending(job, now, poll=self.poll)
+
+    async def _stop(self, job: FinetuneJob) -> None:
+        """Cancel what runs for a job."""
+        if job.status.dispatch_id:
+            await self.outside.finetuning.cancel(job.status.dispatch_id)
+        elif job.status.dataset and job.status.dataset.dispatch_id:
+            await self.outside.data.cancel(job.status.dataset.dispatch_id)
 
     async def _retire(self, job: FinetuneJob, execution: Execution) -> Outcome:
         await execution.set_finalizer(is_wanted=False)
@@ -103,11 +133,11 @@ class FinetuneJobs:
         return Outcome()
 
     async def _cancel(self, job: FinetuneJob) -> None:
-        """Cancel the training of a job that goes. A service that stays away does not block the deletion for ever."""
-        if job.status.dispatch_id is None or finetunejob.is_finished(job):
+        """Cancel what runs for a job that goes. A service that stays away does not block the deletion for ever."""
+        if finetunejob.is_finished(job):
             return
         try:
-            await self.outside.finetuning.cancel(job.status.dispatch_id)
+            await self._stop(job)
         except errors.PeerUnavailable:
             asked_at = times.read(job.metadata.deletion_timestamp or job.metadata.creation_timestamp)
             if self.outside.now() < asked_at + CLEANUP_DEADLINE:

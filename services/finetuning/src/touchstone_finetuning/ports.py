@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from touchstone_finetuning.core.outcome import Fault, Result
-from touchstone_finetuning.core.recipe import Format
 from touchstone_finetuning.core.spec import Source
 
 
@@ -35,6 +34,7 @@ class Sources(Protocol):
 class Split(NamedTuple):
     """The records of a data set, by their use."""
 
+    digest: str
     train: tuple[Path, ...]
     validation: tuple[Path, ...]
 
@@ -42,8 +42,13 @@ class Split(NamedTuple):
 class Datasets(Protocol):
     """Reads data sets."""
 
-    def split(self, data: Path, record_format: Format, *, share: float, folder: Path) -> Split:
-        """Divide a data set; what has to be written goes into the folder. Raises DatasetInvalid."""
+    def split(self, data: Fetched, *, share: float, folder: Path) -> Split:
+        """Divide a data set; what has to be written goes into the folder.
+
+        Raises:
+            DatasetInvalid: It holds no records, or one that cannot be read.
+            SnapshotBroken: It is the folder of a snapshot, and not what its manifest says.
+        """
         ...
 
 

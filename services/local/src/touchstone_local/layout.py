@@ -46,6 +46,11 @@ class StateFolder:
         return self.root / "indexes"
 
     @property
+    def pipelines(self) -> Path:
+        """Shards of pipelines under way."""
+        return self.root / "pipelines"
+
+    @property
     def trainings(self) -> Path:
         """Workspaces and checkpoints of trainings."""
         return self.root / "trainings"
@@ -70,4 +75,14 @@ class StateFolder:
 
     def folders(self) -> tuple[Path, ...]:
         """Return the folders that must exist before anything starts."""
-        return (self.root, self.logs, self.pods, self.artefacts, self.indexes, self.trainings, self.pki, self.valkey)
+        return (
+            self.root,
+            self.logs,
+            self.pods,
+            self.artefacts,
+            self.indexes,
+            self.pipelines,
+            self.trainings,
+            self.pki,
+            self.valkey,
+        )

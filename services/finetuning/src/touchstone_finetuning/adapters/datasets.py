@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow
 from pyarrow import parquet
+from touchstone_runtime import snapshots
 
 from touchstone_finetuning import errors
-from touchstone_finetuning.core.recipe import Format
-from touchstone_finetuning.ports import Split
+from touchstone_finetuning.ports import Fetched, Split
 
 BATCH_ROWS = 1024
 
@@ -19,39 +19,27 @@ BATCH_ROWS = 1024
 class FileDatasets:
     """The datasets port."""
 
-    def split(self, data: Path, record_format: Format, *, share: float, folder: Path) -> Split:
+    def split(self, data: Fetched, *, share: float, folder: Path) -> Split:
         """Divide a data set.
 
         A snapshot keeps the split that it was made with. The records of a file are divided by the digest of their
         contents: the same record always falls on the same side, however often and wherever it occurs.
         """
-        if data.is_dir():
-            return _snapshot(data, record_format)
+        if data.path.is_dir():
+            made = snapshots.read(data.path)
+            if "train" not in made.splits:
+                raise errors.DatasetInvalid(f"the snapshot {data.path.name} has no split named train.")
+            return Split(made.digest, made.splits["train"], made.splits.get("validation", ()))
         train, validation = folder / "train.jsonl", folder / "validation.jsonl"
         counts = {train: 0, validation: 0}
         with train.open("w", encoding="utf-8") as ours, validation.open("w", encoding="utf-8") as held_out:
-            for line in _lines(data):
+            for line in _lines(data.path):
                 path, file = (validation, held_out) if _is_held_out(line, share) else (train, ours)
                 file.write(line + "\n")
                 counts[path] += 1
         if not counts[train]:
-            raise errors.DatasetInvalid(f"{data.name} holds no records to train on.")
-        return Split((train,), (validation,) if counts[validation] else ())
-
-
-def _snapshot(folder: Path, record_format: Format) -> Split:
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text())
-        files = {name: tuple(folder / each["path"] for each in found) for name, found in manifest["splits"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise errors.DatasetInvalid(f"{folder.name} is no snapshot: manifest.json cannot be read ({error}).") from error
-    made = manifest.get("format")
-    if made and made != record_format:
-        raise errors.DatasetInvalid(f"{folder.name} was made as {made}, not as {record_format}.")
-    if not files.get("train"):
-        raise errors.DatasetInvalid(f"{folder.name} has no split named train.")
-    return Split(files["train"], files.get("validation", ()))
+            raise errors.DatasetInvalid(f"{data.path.name} holds no records to train on.")
+        return Split(data.digest, (train,), (validation,) if counts[validation] else ())
 
 
 def _lines(data: Path) -> Iterator[str]:

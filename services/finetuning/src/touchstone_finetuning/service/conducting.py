@@ -18,8 +18,8 @@ from touchstone_finetuning.core.outcome import Reason, Result
 from touchstone_finetuning.core.progress import Progress, Stage
 from touchstone_finetuning.core.recipes import Machine, Materials
 from touchstone_finetuning.core.results import Artifact, Provenance, TrainingResult
-from touchstone_finetuning.core.spec import TrainingSpec
-from touchstone_finetuning.ports import Datasets, Ending, Outputs, Sources, Trainer, Workspace, Workspaces
+from touchstone_finetuning.core.spec import Source, TrainingSpec
+from touchstone_finetuning.ports import Datasets, Ending, Fetched, Outputs, Sources, Trainer, Workspace, Workspaces
 
 LISTEN_SECONDS = 1.0
 """Between two looks at what the trainer has told: also how long a cancelled one may go on."""
@@ -54,12 +54,14 @@ class Conductor:
         tell(progress)
         self.workspaces.sweep()
         base = self.sources.fetch(spec.base)
-        data = self.sources.fetch(spec.data)
+        data = self._data(spec.data)
         with self.workspaces.enter(spec.run) as workspace:
-            split = self.datasets.split(data.path, spec.format, share=spec.validation_split, folder=workspace.folder)
+            split = self.datasets.split(data, share=spec.validation_split, folder=workspace.folder)
+            if spec.data.digest and split.digest != spec.data.digest:
+                raise errors.DatasetInvalid(f"it has the digest {split.digest}, not {spec.data.digest}.")
             origin = Provenance(
                 base_model_digest=base.digest,
-                dataset_digest=data.digest,
+                dataset_digest=split.digest,
                 spec_digest=revisions.digest_json(codec.to_fields(spec)),
                 seed=spec.hyperparameters.seed,
                 trainer_image=self.machine.image,
@@ -87,6 +89,11 @@ class Conductor:
             rank=made.rank or 0,
         )
         return TrainingResult(artifact=artifact, provenance=origin)
+
+    def _data(self, source: Source) -> Fetched:
+        """Bring the data here. The digest of a snapshot is its manifest's, which is looked at once it is here."""
+        is_folder = source.uri.partition("#")[0].endswith("/")
+        return self.sources.fetch(replace(source, digest="") if is_folder else source)
 
     def _checkpoints(self, spec: TrainingSpec, workspace: Workspace) -> Path:
         own = workspace.folder / "checkpoints"

@@ -34,6 +34,11 @@ class Addresses:
         return f"{self.subnet}.30:50051"
 
     @property
+    def data(self) -> str:
+        """The data service."""
+        return f"{self.subnet}.37:50051"
+
+    @property
     def finetuning(self) -> str:
         """The finetuning service."""
         return f"{self.subnet}.35:50051"
@@ -71,7 +76,7 @@ class Addresses:
     def all(self) -> tuple[str, ...]:
         """Return every address that a platform listens on, those of Pods left out."""
         return (
-            self.router, self.http, self.evaluation, self.retrieval, self.finetuning, self.collector, self.traces,
+            self.router, self.http, self.evaluation, self.retrieval, self.data, self.finetuning, self.collector, self.traces,
             self.broker, self.apiserver, self.kubelet, self.operator,
         )  # fmt: skip
 

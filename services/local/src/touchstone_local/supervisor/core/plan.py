@@ -96,7 +96,7 @@ def processes(options: Options) -> tuple[ProcessSpec, ...]:
     ground: tuple[ProcessSpec, ...] = (_valkey(options), _collector(options))
     if options.external_kubeconfig is None:
         ground = (*ground, _apiserver(options))
-    work = (*_retrieval(options), *_evaluation(options), *_finetuning(options), _router(options))
+    work = (*_retrieval(options), *_evaluation(options), *_data(options), *_finetuning(options), _router(options))
     control = (_operator(options),) if options.external_kubeconfig else (_kubelet(options), _operator(options))
     mark = {MARK: str(options.folder.root)}
     every = (*ground, _crds(options), *work, *control)
@@ -213,6 +213,27 @@ def _evaluation(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     )  # fmt: skip
 
 
+def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
+    where = options.addresses.data
+    environ = {
+        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("data"),
+        "TOUCHSTONE_BROKER_URL": options.broker_url,
+    }
+    serving = {**environ, "TOUCHSTONE_LISTEN": where}
+    working = {
+        **environ,
+        "TOUCHSTONE_WORK_DIR": str(options.folder.pipelines),
+        "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
+    }
+    after = ("valkey", "collector")
+    return (
+        _service(options, "data", "touchstone_data", serving, after=after, check=Check.GRPC, target=where),
+        _service(
+            options, "data-worker", "touchstone_data.worker", working, after=after, check=Check.ALIVE, target="",
+        ),
+    )  # fmt: skip
+
+
 def _finetuning(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     where = options.addresses.finetuning
     environ = {
@@ -270,6 +291,7 @@ def _operator(options: Options) -> ProcessSpec:
         "TOUCHSTONE_LISTEN": options.addresses.operator,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
         "TOUCHSTONE_EVALUATION_ADDRESS": options.addresses.evaluation,
+        "TOUCHSTONE_DATA_ADDRESS": options.addresses.data,
         "TOUCHSTONE_FINETUNING_ADDRESS": options.addresses.finetuning,
         "TOUCHSTONE_ENGINES_SHARE_FILES": "true",
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,

@@ -1,0 +1,102 @@
+"""The data service over gRPC."""
+
+from typing import Any
+
+import grpc
+from google.protobuf import json_format
+from touchstone.data.v1 import data_service_pb2 as pb
+from touchstone.data.v1 import data_service_pb2_grpc as pb_grpc
+
+from touchstone_operator import errors
+from touchstone_operator.adapters import numbers
+from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
+from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus, PipelineSource, PipelineStep
+from touchstone_operator.ports import PipelineReport
+
+PEER = "data"
+
+_FORMATS = {
+    None: pb.SOURCE_FORMAT_UNSPECIFIED,
+    "JSONLines": pb.SOURCE_FORMAT_JSON_LINES,
+    "Parquet": pb.SOURCE_FORMAT_PARQUET,
+    "CSV": pb.SOURCE_FORMAT_CSV,
+    "Text": pb.SOURCE_FORMAT_TEXT,
+}
+
+
+class DataClient:
+    """The data port."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = pb_grpc.DataServiceStub(channel)
+
+    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
+        """Start a pipeline."""
+        message = pb.StartPipelineRequest(dispatch_id=dispatch_id, spec=pipeline_spec(name, pipeline))
+        return report((await ask(PEER, self._stub.StartPipeline(message, timeout=TIMEOUT_SECONDS))).pipeline)
+
+    async def get(self, dispatch_id: str) -> PipelineReport:
+        """Read a pipeline."""
+        call = self._stub.GetPipeline(pb.GetPipelineRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        return report((await ask(PEER, call, missing=lambda: errors.PipelineNotFound(dispatch_id))).pipeline)
+
+    async def cancel(self, dispatch_id: str) -> None:
+        """Cancel a pipeline; an unknown one is fine."""
+        call = self._stub.CancelPipeline(pb.CancelPipelineRequest(dispatch_id=dispatch_id), timeout=TIMEOUT_SECONDS)
+        try:
+            await ask(PEER, call, missing=lambda: errors.PipelineNotFound(dispatch_id))
+        except errors.PipelineNotFound:
+            return
+
+
+def pipeline_spec(name: str, spec: DataPipeline) -> pb.PipelineSpec:
+    """Write what is done with which records."""
+    return pb.PipelineSpec(
+        name=name,
+        sources=[source(one) for one in spec.sources],
+        text_fields=spec.text_fields or (),
+        steps=[step(one) for one in spec.steps],
+        output_uri=spec.output or "",
+        licence=spec.licence or "",
+    )
+
+
+def source(spec: PipelineSource) -> pb.Source:
+    """Write where records come from."""
+    return pb.Source(
+        name=spec.name,
+        uri=spec.uri,
+        digest=spec.digest or "",
+        format=_FORMATS[spec.format],
+        id_field=spec.id_field or "",
+        licence=spec.licence or "",
+    )
+
+
+def step(spec: PipelineStep) -> pb.Step:
+    """Write the use of a step."""
+    message = pb.Step(name=spec.name)
+    if spec.parameters:
+        json_format.ParseDict(spec.parameters, message.parameters)
+    return message
+
+
+def report(pipeline: pb.Pipeline) -> PipelineReport:
+    """Read a pipeline."""
+    made, progress = pipeline.snapshot, pipeline.progress
+    stage = f"{progress.stage}, shard {progress.shards_done} of {progress.shards_total}" if progress.stage else ""
+    return PipelineReport(
+        state=numbers.camel(pb.PipelineState, pipeline.state, "PIPELINE_STATE_"),
+        stage=stage,
+        error_reason=pipeline.error.reason,
+        error_message=pipeline.error.message,
+        snapshot=DatasetStatus(
+            dispatch_id=pipeline.dispatch_id,
+            uri=f"{made.uri.rstrip('/')}/",
+            digest=made.digest,
+            records=made.records,
+            dropped=made.dropped,
+        )
+        if pipeline.HasField("snapshot")
+        else None,
+    )
