@@ -1,6 +1,6 @@
 """Support tickets that are made up, with known labels and known faults. Needs nothing but Python's standard library.
 
-A ticket says what happened (which decides its queue) and how much it hurries (which decides its priority). The sentences
+A ticket says what happened, which decides its queue, and how much it hurries, which decides its priority. The sentences
 of the held-out tickets occur in no ticket to train on: whoever triages them has learned what tickets mean, not the
 sentences.
 """
@@ -142,7 +142,7 @@ class Ticket(NamedTuple):
 
 def tickets(count: int, *, seed: int, is_held_out: bool = False) -> Iterator[Ticket]:
     """Make tickets, all queues and priorities in turn, no two of the same text."""
-    generator = random.Random(seed)
+    generator = random.Random(seed)  # noqa: S311 - made up, and the same each time
     problems = HELD_OUT_PROBLEMS if is_held_out else PROBLEMS
     urgent, normal = (HELD_OUT_URGENT, HELD_OUT_NORMAL) if is_held_out else (URGENT, NORMAL)
     labels = [Label(queue, priority) for queue in problems for priority in ("normal", "urgent")]

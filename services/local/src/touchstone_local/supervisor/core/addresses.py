@@ -76,8 +76,8 @@ class Addresses:
     def all(self) -> tuple[str, ...]:
         """Return every address that a platform listens on, those of Pods left out."""
         return (
-            self.router, self.http, self.evaluation, self.retrieval, self.data, self.finetuning, self.collector, self.traces,
-            self.broker, self.apiserver, self.kubelet, self.operator,
+            self.router, self.http, self.evaluation, self.retrieval, self.data, self.finetuning, self.collector,
+            self.traces, self.broker, self.apiserver, self.kubelet, self.operator,
         )  # fmt: skip
 
 
