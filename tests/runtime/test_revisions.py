@@ -1,6 +1,7 @@
 """Revisions: equal bundles have equal digests, and a manifest that was tampered with is refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,13 @@ def test_a_revision_without_a_default_adapter_is_what_it_was_before_there_were_a
     assert adapted().digest == "sha256:8e3903d8a3df5b4c9dbd94c4afe62a3cd2812e2bc78f58af1fb8f8c442e2d643"
     written = digest_bytes(adapted().to_json().encode())
     assert written == "sha256:624ef2fee1e2ba41b35bcefb9f03d27a72aa5bb11b24ddae74046a28f14f6c71"
+
+
+def test_which_job_made_an_adapter_is_told_and_is_not_part_of_the_digest() -> None:
+    bundle = adapted().bundle
+    made = replace(adapted(), bundle=replace(bundle, adapters=(replace(bundle.adapters[0], finetune_job="tune"),)))
+    assert made.digest == adapted().digest
+    assert Manifest.from_json(made.to_json()) == made
 
 
 def test_another_default_adapter_is_another_revision() -> None:

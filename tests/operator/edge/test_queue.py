@@ -102,11 +102,17 @@ async def test_a_failure_is_tried_again_after_growing_pauses(queue: WorkQueue, c
 
 
 def deployment(prompt: str = "prompts", index: str = "kb") -> JsonObject:
-    spec = {"prompt": {"configMapKeyRef": {"name": prompt}}, "rag": {"indexRef": {"name": index}}}
+    adapter = {"name": "tone", "source": {"type": "FinetuneJob", "finetuneJobRef": {"name": "tune"}}}
+    plain = {"name": "plain", "source": {"type": "URI", "uri": "file:///a"}}
+    spec = {
+        "prompt": {"configMapKeyRef": {"name": prompt}},
+        "rag": {"indexRef": {"name": index}},
+        "adapters": [plain, adapter],
+    }
     return {"metadata": {"name": "chat", "namespace": "default"}, "spec": spec}
 
 
-def test_a_change_of_a_prompt_or_an_index_concerns_who_refers_to_it() -> None:
+def test_a_change_of_a_prompt_an_index_or_a_job_concerns_who_refers_to_it() -> None:
     routes = Routes()
     chat = Key("ModelDeployment", "default", "chat")
     prompts: JsonObject = {"metadata": {"name": "prompts", "namespace": "default"}}
@@ -115,6 +121,8 @@ def test_a_change_of_a_prompt_or_an_index_concerns_who_refers_to_it() -> None:
     assert routes.concerned(objects.CONFIG_MAP, prompts) == {chat}
     index: JsonObject = {"metadata": {"name": "kb", "namespace": "default"}}
     assert routes.concerned(objects.RAG_INDEX, index) == {chat, Key("RagIndex", "default", "kb")}
+    job: JsonObject = {"metadata": {"name": "tune", "namespace": "default"}}
+    assert routes.concerned(objects.FINETUNE_JOB, job) == {chat, Key("FinetuneJob", "default", "tune")}
     routes.concerned(objects.MODEL_DEPLOYMENT, deployment(prompt="others"))
     assert routes.concerned(objects.CONFIG_MAP, prompts) == set()
 

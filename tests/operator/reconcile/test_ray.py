@@ -265,7 +265,7 @@ async def test_an_adapter_is_part_of_the_revision_and_ready_where_engines_are(wo
 
 
 async def test_adapters_on_an_engine_that_loads_none_are_refused(world: Any, put: Any) -> None:
-    put(ray(adapters=[ADAPTER], engine={"type": "Scripted"}))
+    put(ray(adapters=[ADAPTER], engine={"type": "External"}, model={"uri": "https://api.example.org"}))
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
 

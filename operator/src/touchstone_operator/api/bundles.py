@@ -86,6 +86,12 @@ class AdapterSpec(ApiModel):
     rank: Annotated[int, Field(ge=1, le=512)] | None = None
     """rank of the adapter. Unset: read from the artefact."""
 
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("self.name != 'none'", "choose another name: requests say none for the model without an adapter")
+        )
+    )
+
 
 class PromptSource(ApiModel):
     """The prompt template."""

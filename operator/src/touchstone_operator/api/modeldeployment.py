@@ -14,6 +14,7 @@ from touchstone_operator.api.common import (
     Conditions,
     DigestString,
     Name,
+    ObjectName,
     Percent,
     Resource,
     RevisionName,
@@ -37,6 +38,8 @@ class ModelDeploymentSpec(ApiModel):
     """model is the weights."""
     adapters: Annotated[tuple[AdapterSpec, ...], keyed(16)] | None = None
     """adapters are LoRA adapters. Unset: none."""
+    default_adapter: Name | None = None
+    """defaultAdapter names the adapter of requests that choose none. Unset: the model without any."""
     adapter_policy: AdapterPolicy | None = None
     """adapterPolicy bounds adapters. Unset: the defaults of its fields."""
     prompt: PromptSource | None = None
@@ -67,6 +70,13 @@ class ModelDeploymentSpec(ApiModel):
             (
                 "!has(self.adapters) || size(self.adapters) == 0 || self.engine.type != 'External'",
                 "remove adapters, or use an engine that loads them: VLLM, LlamaCpp or Scripted",
+            ),
+            (
+                (
+                    "!has(self.defaultAdapter) || "
+                    "(has(self.adapters) && self.adapters.exists(a, a.name == self.defaultAdapter))"
+                ),
+                "defaultAdapter must be the name of one of adapters",
             ),
             (
                 "self.engine.type != 'External' || !has(self.serving) || self.serving.mode == 'Aggregated'",
@@ -153,6 +163,8 @@ class AdapterStatus(ApiModel):
     """digest of its contents."""
     ready_endpoints: Annotated[int, Field(ge=0)] = 0
     """readyEndpoints is how many engines have it loaded: one serves only when it has all of them."""
+    finetune_job: ObjectName | None = None
+    """finetuneJob is the FinetuneJob that made it. Unset: it was given by its address."""
 
 
 class Endpoints(ApiModel):

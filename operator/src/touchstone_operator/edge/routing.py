@@ -20,7 +20,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._references: dict[Key, frozenset[Key]] = {}
-        """What each ModelDeployment refers to: its prompt's ConfigMap and its RagIndex."""
+        """What each ModelDeployment refers to: its prompt's ConfigMap, its RagIndex, its adapters' FinetuneJobs."""
 
     def concerned(self, kind: Kind, obj: JsonObject, *, is_deleted: bool = False) -> set[Key]:
         """Note an object as it now is, and return the keys to look at."""
@@ -41,11 +41,13 @@ class Routes:
         spec = obj.get("spec") or {}
         prompt = ((spec.get("prompt") or {}).get("configMapKeyRef") or {}).get("name")
         index = ((spec.get("rag") or {}).get("indexRef") or {}).get("name")
-        referred = {
-            Key(kind.name, key.namespace, name)
-            for kind, name in ((objects.CONFIG_MAP, prompt), (objects.RAG_INDEX, index))
-            if name
-        }
+        jobs = [
+            (((adapter.get("source") or {}).get("finetuneJobRef") or {}).get("name"))
+            for adapter in spec.get("adapters") or ()
+        ]
+        named = [(objects.CONFIG_MAP, prompt), (objects.RAG_INDEX, index)]
+        named += [(objects.FINETUNE_JOB, job) for job in jobs]
+        referred = {Key(kind.name, key.namespace, name) for kind, name in named if name}
         self._references[key] = frozenset(referred)
 
 

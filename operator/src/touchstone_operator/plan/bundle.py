@@ -75,6 +75,7 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
                 uri=spec.model.uri, digest=contents.model_digest, name=spec.model.name or deployment.metadata.name
             ),
             adapters=tuple(each for each in contents.adapters if not isinstance(each, Unresolved)),
+            default_adapter=spec.default_adapter or "",
             prompt=prompt,
             rag=rag,
             engine=revisions.Engine(

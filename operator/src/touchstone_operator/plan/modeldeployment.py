@@ -146,8 +146,10 @@ def _children(course: Course, platform: Platform) -> tuple[Child, ...]:
     """Want the target's manifest and the engines that run; the stable one keeps its Deployment even at 0."""
     deployment, decision = course.observed.deployment, course.decision
     children = []
-    if not isinstance(course.manifest, Unresolved):
-        children.append(Child(objects.CONFIG_MAP, workload.manifest_config_map(deployment, course.manifest)))
+    if course.target:
+        # As it was first written: an equal bundle from elsewhere is the same revision, and its ConfigMap never changes.
+        recorded = course.known[course.target]
+        children.append(Child(objects.CONFIG_MAP, workload.manifest_config_map(deployment, recorded)))
     is_stable_idle = decision.state.stable not in decision.running
     wanted = sorted(decision.running) + ([decision.state.stable] if decision.state.stable and is_stable_idle else [])
     for revision in wanted:

@@ -121,7 +121,10 @@ def _adapters(course: Course) -> tuple[AdapterStatus, ...]:
     manifest, found = course.known.get(current), course.observed.engines.get(current)
     count = engines.engines_ready(found) if found else 0
     adapters = manifest.bundle.adapters if manifest else ()
-    return tuple(AdapterStatus(name=each.name, digest=each.digest, ready_endpoints=count) for each in adapters)
+    return tuple(
+        AdapterStatus(name=each.name, digest=each.digest, ready_endpoints=count, finetune_job=each.finetune_job or None)
+        for each in adapters
+    )
 
 
 def _components(manifest: Manifest) -> RevisionComponents:

@@ -39,19 +39,14 @@ def _is_parallel(role: RoleSpec) -> bool:
 
 _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...] = (
     (
-        "spec.adapters without spec.engine.type VLLM",
-        lambda s: bool(s.adapters) and s.engine.type != "VLLM",
-        "merge the adapter into the weights, or remove it",
+        "spec.adapters with spec.engine.type External",
+        lambda s: bool(s.adapters) and s.engine.type == "External",
+        "remove them: what an API serves, it serves under names of its own",
     ),
     (
         "spec.adapterPolicy",
         lambda s: s.adapter_policy is not None,
         "set max-loras and max-lora-rank in spec.engine.args",
-    ),
-    (
-        "spec.adapters[].source.type FinetuneJob",
-        lambda s: any(adapter.source.type == "FinetuneJob" for adapter in s.adapters or ()),
-        "give its uri",
     ),
     ("spec.model.trustRemoteCode", lambda s: s.model.trust_remote_code, "no engine runs code of weights; remove it"),
     (

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from touchstone_runtime.revisions import MANIFEST_KEY, Adapter, Digest, Manifest, ManifestInvalid
 
 from touchstone_operator import errors, objects
-from touchstone_operator.api.bundles import ModelSource
+from touchstone_operator.api.bundles import AdapterSpec, ModelSource
 from touchstone_operator.api.evalrun import EvalRun
+from touchstone_operator.api.finetunejob import FinetuneJob
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
 from touchstone_operator.plan import (
+    adapters,
     bundle,
     conditions,
     engines,
@@ -124,17 +126,23 @@ class ModelDeployments:
     ) -> tuple[Adapter | Unresolved, ...]:
         if support.unsupported(deployment.spec):
             return ()
-        found: list[Adapter | Unresolved] = []
-        for wanted in deployment.spec.adapters or ():
-            source = ModelSource(uri=wanted.source.uri or "", revision=wanted.source.revision)
-            known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
-            digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(source.uri)
-            resolved = digest or await self._look_up(deployment, source.uri)
-            if isinstance(resolved, Unresolved):
-                found.append(resolved)
-            else:
-                found.append(Adapter(name=wanted.name, uri=source.uri, digest=resolved, rank=wanted.rank or 0))
-        return tuple(found)
+        wanted = deployment.spec.adapters or ()
+        return tuple([await self._adapter(deployment, each, manifests) for each in wanted])
+
+    async def _adapter(
+        self, deployment: ModelDeployment, wanted: AdapterSpec, manifests: Mapping[str, Manifest]
+    ) -> Adapter | Unresolved:
+        if wanted.source.finetune_job_ref:
+            name = wanted.source.finetune_job_ref.name
+            job = await self.outside.cluster.get(objects.FINETUNE_JOB, deployment.metadata.namespace, name)
+            return adapters.of_job(wanted, name, FinetuneJob.read(job) if job else None, manifests.values())
+        source = ModelSource(uri=wanted.source.uri or "", revision=wanted.source.revision)
+        known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
+        digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(source.uri)
+        resolved = digest or await self._look_up(deployment, source.uri)
+        if isinstance(resolved, Unresolved):
+            return resolved
+        return Adapter(name=wanted.name, uri=source.uri, digest=resolved, rank=wanted.rank or 0)
 
     async def _look_up(self, deployment: ModelDeployment, uri: str) -> Digest | Unresolved:
         try:

@@ -52,6 +52,8 @@ class Adapter:
     uri: str
     digest: Digest
     rank: int
+    finetune_job: str = ""
+    """The FinetuneJob that made it; informative, as the address. Empty: it was given by its address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +111,15 @@ class Bundle:
         document = asdict(self)
         if not self.default_adapter:
             del document["default_adapter"]
+        document["adapters"] = [{k: v for k, v in a.items() if k != "finetune_job" or v} for a in document["adapters"]]
         return document
 
     def digest(self) -> Digest:
         """Digest the bundle. Where things come from does not count, only what they are."""
         document = self.document()
-        document["adapters"] = [{k: v for k, v in a.items() if k != "uri"} for a in document["adapters"]]
+        document["adapters"] = [
+            {k: v for k, v in a.items() if k not in ("uri", "finetune_job")} for a in document["adapters"]
+        ]
         del document["model"]["uri"]
         if document["prompt"]:
             del document["prompt"]["template"]
