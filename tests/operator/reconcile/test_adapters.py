@@ -68,7 +68,7 @@ async def test_traffic_stays_while_a_job_trains_and_moves_when_it_is_done(world:
         await world.round()
     assert world.condition("Promoted") == ("Unknown", "AdapterNotReady")
     assert world.condition("Reconciling") == ("True", "AdapterNotReady")
-    assert "Adapter tone waits for FinetuneJob tune (Training: Step 30 of 40" in told(world, "Reconciling")
+    assert "Adapter tone waits for FinetuneJob tune (Training: Step 30 of 40)." in told(world, "Reconciling")
     assert world.condition("Ready") == ("True", "Serving")
     assert {r["name"]: r["weightPercent"] for r in world.status()["revisions"]} == {before: 100}
     world.finetuning.is_endless = False
@@ -83,7 +83,7 @@ async def test_a_job_that_failed_is_told_and_waited_for_no_more(world: Any) -> N
     serve(world, adapters=[FROM_JOB])
     await world.settle()
     assert world.condition("Stalled") == ("True", "FinetuneJobFailed")
-    assert "FinetuneJob tune, which makes adapter tone, has failed (OutOfMemory: It needs 9 GiB.)" in told(
+    assert "FinetuneJob tune, which makes adapter tone, has failed (OutOfMemory: It needs 9 GiB)" in told(
         world, "Stalled"
     )
     assert world.status().get("revisions", []) == []

@@ -30,7 +30,7 @@ def of_job(
         message = f"FinetuneJob {name}, which makes adapter {wanted.name}, does not exist. Create it."
         return replace(kept, name=wanted.name) if kept else Unresolved("FinetuneJobNotFound", message, True)
     succeeded, artifact = conditions.find(job.status.conditions, conditions.SUCCEEDED), job.status.artifact
-    why = f"{succeeded.reason}: {succeeded.message or ''}".strip(": ") if succeeded else "not begun"
+    why = f"{succeeded.reason}: {succeeded.message or ''}".strip(": .") if succeeded else "not begun"
     if succeeded and succeeded.status == "False":
         message = f"FinetuneJob {name}, which makes adapter {wanted.name}, has failed ({why}). Make and name a new one."
         return Unresolved("FinetuneJobFailed", message)
