@@ -50,7 +50,7 @@ clean:          ## remove what the targets made: tools, environment, state
 
 .venv/ready: uv.lock pyproject.toml protos/pyproject.toml operator/pyproject.toml $(wildcard services/*/pyproject.toml)
 	@command -v uv >/dev/null || test -x .tools/bin/uv || { echo "Installing uv" && python3 -m venv .tools && .tools/bin/pip install -q uv==0.13.9; }
-	@echo "Installing the locked packages" && $(UV) sync --locked --all-packages --all-extras && touch $@
+	@echo "Installing the locked packages" && $(UV) sync --locked --all-packages --all-extras --no-extra train --no-extra nf4 && touch $@
 .venv-vllm/ready: services/inference/vllm/uv.lock services/inference/vllm/pyproject.toml | setup
 	@echo "Installing vLLM for the CPU: some minutes at first, 7 GB" && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-vllm $(UV) sync --quiet --locked \
 	  --project services/inference/vllm --extra cpu --group test --compile-bytecode && touch $@

@@ -1,0 +1,68 @@
+"""`python -m touchstone_finetuning.training WORKSPACE`: reads recipe.json there, leaves result.json or fault.json."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+
+from touchstone_finetuning.core import codec, outcome, recipe, validation
+
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_DATASETS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+"""Read when the libraries are loaded: no network, no telemetry, the same sums on a GPU in every run."""
+
+logger = logging.getLogger("touchstone_finetuning.training")
+
+
+def main(workspace: Path) -> int:
+    """Run what the workspace's recipe says; returns the exit code."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    os.environ.update(OFFLINE)
+    for name in (outcome.RESULT, outcome.FAULT):
+        (workspace / name).unlink(missing_ok=True)
+    try:
+        asked = recipe.read((workspace / outcome.RECIPE).read_text(encoding="utf-8"))
+        found = [f"{fault.field}: {fault.description}" for fault in validation.faults(asked)]
+    except (OSError, ValueError) as error:
+        found = [str(error)]
+    if found:
+        return _fail(workspace, outcome.Fault(reason=outcome.Reason.RECIPE_INVALID, message=" ".join(found)))
+    return _run(workspace, asked)
+
+
+def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
+    # Half a minute of imports: not before the recipe is known to be good.
+    from touchstone_finetuning.training import durable, faults, running  # noqa: PLC0415
+    from touchstone_finetuning.training.events import EventLog  # noqa: PLC0415
+    from touchstone_finetuning.training.stopping import Preemption  # noqa: PLC0415
+
+    preemption = Preemption()
+    try:
+        with EventLog(workspace) as log:
+            if isinstance(asked, recipe.MergeRecipe):
+                raise faults.TrainingFault(outcome.Reason.METHOD_UNSUPPORTED, "Merges are not built yet.")
+            result = running.run(asked, log, preemption)
+            if result is None:
+                return outcome.EXIT_PREEMPTED
+            durable.write_text(workspace / outcome.RESULT, codec.to_json(result))
+    except Exception as error:  # the edge of the process: whatever it was, the service is told
+        logger.exception("the run failed")
+        return _fail(workspace, faults.explain(error))
+    return outcome.EXIT_DONE
+
+
+def _fail(workspace: Path, fault: outcome.Fault) -> int:
+    from touchstone_finetuning.training import durable  # noqa: PLC0415
+
+    logger.error("%s: %s", fault.reason, fault.message)
+    durable.write_text(workspace / outcome.FAULT, codec.to_json(fault))
+    return outcome.EXIT_FAULT
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

