@@ -1,4 +1,7 @@
-"""`python -m touchstone_finetuning.training WORKSPACE`: reads recipe.json there, leaves result.json or fault.json."""
+"""`python -m touchstone_finetuning.training WORKSPACE`: reads recipe.json there, leaves result.json or fault.json.
+
+With `--leashed` it ends when its standard input does.
+"""
 
 import logging
 import os
@@ -6,6 +9,7 @@ import sys
 from pathlib import Path
 
 from touchstone_finetuning.core import codec, outcome, recipe, validation
+from touchstone_finetuning.training import leash
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -65,4 +69,7 @@ def _fail(workspace: Path, fault: outcome.Fault) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    *options, workspace = sys.argv[1:]
+    if leash.OPTION in options:
+        leash.hold()
+    sys.exit(main(Path(workspace)))

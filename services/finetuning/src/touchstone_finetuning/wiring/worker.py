@@ -34,7 +34,7 @@ def conductor(settings: WorkerSettings) -> Conductor:
         sources=sources,
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(settings.work_dir / "runs", retention=timedelta(days=settings.retention_days)),
-        trainer=SubprocessTrainer((settings.trainer_python, "-m", TRAINER), environ=os.environ),
+        trainer=SubprocessTrainer((settings.trainer_python, "-m", TRAINER, "--leashed"), environ=os.environ),
         outputs=FolderOutputs(sources),
         machine=Machine(
             threads=settings.trainer_threads or os.cpu_count() or 1,

@@ -8,7 +8,13 @@ from touchstone_runtime.settings import setting
 
 STRIPPED_PREFIXES = ("TOUCHSTONE_", "OTEL_")
 """What the user's shell says to other programs must not reach the platform's processes, but for what follows."""
-PASSED_NAMES = ("TOUCHSTONE_LOG_CONTENT", "TOUCHSTONE_LOG_FORMAT", "TOUCHSTONE_REFLECTION", "TOUCHSTONE_CACHE_DIR")
+PASSED_NAMES = (
+    "TOUCHSTONE_LOG_CONTENT",
+    "TOUCHSTONE_LOG_FORMAT",
+    "TOUCHSTONE_REFLECTION",
+    "TOUCHSTONE_CACHE_DIR",
+    "TOUCHSTONE_TRAINER_PYTHON",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
