@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+import xllamacpp
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_inference import errors
@@ -120,6 +122,23 @@ async def test_an_adapter_answers_only_those_who_name_it(model: LlamaCpp) -> Non
     assert abs(terse - formal) > 0.5
 
 
+async def test_an_adapter_takes_part_as_strongly_as_by_llama_cpps_own_default(
+    model: LlamaCpp, weights: Resolved, folder: Path
+) -> None:
+    """The reference: a server with this one adapter that is told of none in a request, which applies it wholly."""
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights.path)
+    parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(folder / "terse.gguf"), 1.0)]
+    parameters.n_ctx = 256
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
+    parameters.port, parameters.ui, parameters.verbosity = 0, False, 1
+    server = xllamacpp.Server(parameters)
+    body = {"prompt": CAPITAL, "n_predict": 1, "temperature": 0.0, "n_probs": 1}
+    async with httpx.AsyncClient(base_url=server.listening_address, trust_env=False) as door:
+        (expected,) = (await door.post("/completion", json=body, timeout=30)).json()["completion_probabilities"]
+    assert (await logprobs(model, CAPITAL, "terse"))[0] == pytest.approx(expected["logprob"], abs=0.02)
+
+
 async def test_what_one_adapter_has_computed_is_never_given_to_another(
     model: LlamaCpp, make: Callable[[], LlamaCpp], folder: Path
 ) -> None:
@@ -195,7 +214,9 @@ async def test_an_adapter_replaces_what_had_its_name_and_can_be_dropped(
 async def test_an_adapter_of_another_model_is_refused_by_name_and_the_engine_goes_on(
     model: LlamaCpp, tmp_path: Path, fault: dict[str, int]
 ) -> None:
-    with pytest.raises(errors.AdapterRefused, match=r"'strange' cannot be loaded: it is no LoRA of this model"):
+    with pytest.raises(
+        errors.AdapterRefused, match=r"'strange' cannot be loaded: llama\.cpp takes a GGUF of a LoRA of this very model"
+    ):
         await model.load_adapter("strange", write_adapter(tmp_path / "strange.gguf", seed=3, **fault))
     assert await score(model) == pytest.approx(-0.6382, abs=0.05)
 

@@ -76,7 +76,8 @@ class LlamaCpp:
         try:
             self._server = await self._serve(self._adapters)
         except errors.EngineBroke:
-            await self._find_refused()
+            if self._adapters:
+                await self._find_refused()
             raise
         async for _ in self.generate(Generation(prompt="Hello", sampling=Sampling(max_output_tokens=1))):
             pass
@@ -217,5 +218,5 @@ def _gguf(name: str, path: Path) -> Path:
 def _refused(name: str) -> errors.AdapterRefused:
     return errors.AdapterRefused(
         name,
-        "it is no LoRA of this model in a GGUF (llama.cpp's reason is in the engine's log). Train it on this model",
+        "llama.cpp takes a GGUF of a LoRA of this very model, and this is none (its reason is in the engine's log)",
     )
