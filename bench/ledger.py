@@ -46,7 +46,7 @@ def serve(database: str, broker: str) -> None:
     """Record each job whose id comes in by a line, send it, and say so; send again what is overdue."""
     store = JobStore(database, lease_seconds=LEASE_SECONDS)
     app = celery_app.create_app(KIND, broker_url=broker, queue=QUEUE)
-    dispatcher = Dispatcher(store, lambda job: celery_app.send(app, KIND, job.id))
+    dispatcher = Dispatcher(store, lambda job: celery_app.send(app, KIND, job.id, priority=job.priority))
 
     def repair() -> None:
         while True:

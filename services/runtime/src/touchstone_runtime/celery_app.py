@@ -1,36 +1,28 @@
 """Celery as we use it: it carries job ids, and nothing of it is believed.
 
-Messages are acknowledged late, prefetched one at a time, in JSON; results are ignored. Redis and Valkey lose messages
-when processes are killed; that is harmless, since servers send every overdue job again (`jobs.Dispatcher`).
+Messages are acknowledged late, prefetched one at a time, in JSON; results are ignored. What a broker loses when
+processes are killed is sent again, since servers send every overdue job (`jobs.Dispatcher`). What each kind of broker
+needs is in `brokers`.
 """
 
 import contextlib
 import logging
 import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from amqp.exceptions import AMQPError
 from celery import Celery, signals
 from kombu.exceptions import KombuError, OperationalError
 from opentelemetry import propagate
 
+from touchstone_runtime import brokers
 from touchstone_runtime.errors import Unavailable
 from touchstone_runtime.jobs import JobStore, Work, run_job
 
 LEAVE_SECONDS = 5.0
 """How long Celery may take to end once no job is at work."""
-
-_TRANSPORT = {
-    "visibility_timeout": 3600,
-    # A broker that was replaced leaves addresses that lead nowhere; the system's own patience is two minutes.
-    "socket_connect_timeout": 5,
-    "socket_keepalive": True,
-    "socket_keepalive_options": {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3},
-    "health_check_interval": 10,
-}
-"""Options of Redis and Valkey, in seconds."""
 
 _TRACE_HEADER = "touchstone_trace"
 
@@ -47,7 +39,13 @@ class BrokerUnavailable(Unavailable):
 
 
 def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
-    """Make a Celery application whose tasks go to one queue."""
+    """Make a Celery application whose tasks go to one queue.
+
+    Args:
+        name: Of the service.
+        broker_url: `redis://` or `rediss://` for Redis and Valkey, `amqp://` or `amqps://` for RabbitMQ.
+        queue: Where its tasks go.
+    """
     app = Celery(name, broker=broker_url, set_as_current=False)
     app.conf.update(
         task_default_queue=queue,
@@ -62,16 +60,23 @@ def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
         worker_hijack_root_logger=False,
         worker_redirect_stdouts=False,
         worker_send_task_events=False,
+        worker_enable_remote_control=False,  # nobody asks, and its queues are of a kind that RabbitMQ 4.3 refuses
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options=_TRANSPORT,
         task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        **brokers.options(broker_url, queue),
     )
     return app
 
 
-def send(app: Celery, task_name: str, job_id: str) -> None:
+def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0) -> None:
     """Send a job to its queue, with the present trace context.
+
+    Args:
+        app: The application.
+        task_name: Names what is done, as in `Worker.register`.
+        job_id: The job.
+        priority: Of the job, from 0 to 9. Brokers know fewer steps; the record knows all.
 
     Raises:
         BrokerUnavailable: It was not taken.
@@ -79,8 +84,14 @@ def send(app: Celery, task_name: str, job_id: str) -> None:
     headers: dict[str, str] = {}
     propagate.inject(headers)
     try:
-        app.send_task(task_name, args=[job_id], headers={_TRACE_HEADER: headers})
-    except (OperationalError, KombuError, OSError) as error:
+        app.send_task(
+            task_name,
+            args=[job_id],
+            headers={_TRACE_HEADER: headers},
+            priority=brokers.priority(app.conf.broker_url, priority),
+            confirm_timeout=brokers.CONFIRM_SECONDS,
+        )
+    except (OperationalError, KombuError, AMQPError, OSError) as error:
         raise BrokerUnavailable(str(error)) from error
 
 

@@ -27,4 +27,4 @@ def job_store(settings: CommonSettings) -> JobStore:
 
 def dispatcher(app: Celery, jobs: JobStore) -> Dispatcher:
     """Make what sends jobs; the name of a task is its kind."""
-    return Dispatcher(jobs, lambda job: celery_app.send(app, job.kind, job.id))
+    return Dispatcher(jobs, lambda job: celery_app.send(app, job.kind, job.id, priority=job.priority))

@@ -31,7 +31,7 @@ def servicer(settings: ServerSettings) -> tuple[RetrievalServicer, Builds]:
     jobs = parts.job_store(settings)
     builds = Builds(
         jobs=jobs,
-        sender=Dispatcher(jobs, lambda job: celery_app.send(app, tasks.TASK, job.id)),
+        sender=Dispatcher(jobs, lambda job: celery_app.send(app, tasks.TASK, job.id, priority=job.priority)),
         jmespath_fault=records.fault,
         glob_fault=globs.fault,
     )
