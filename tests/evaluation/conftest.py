@@ -1,10 +1,12 @@
 """A whole evaluation: the real server and worker as processes, a real broker, revisions that answer by script."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ from typing import Any
 
 import grpc
 import pytest
+import pytest_asyncio
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone.evaluation.v1 import evaluation_service_pb2_grpc as pb_grpc
 from touchstone.inference.v1 import inference_service_pb2 as inference
@@ -25,8 +28,21 @@ from touchstone_runtime.revisions import digest_bytes
 from touchstone_runtime.server import Servicer
 
 REVISIONS = ("good", "weak", "down", "slow", "busy", "index", "judge", "partial")
-DIGESTS = {name: digest_bytes(name.encode()) for name in REVISIONS}
 ITEMS = 40
+
+
+class Script:
+    """What the doors answer as, and what one test asked them."""
+
+    def __init__(self) -> None:
+        self.begin("nothing")
+
+    def begin(self, test: str) -> None:
+        """Begin a test: its revisions have digests of their own, so that no earlier test's answers are known of them."""
+        self.digests = {name: digest_bytes(f"{test} {name}".encode()) for name in REVISIONS}
+        self.asked: list[tuple[str, str]] = []
+        self.seeds: list[int] = []
+        self.schemas: set[str] = set()
 
 
 class ScriptedModel(inference_grpc.InferenceServiceServicer):
@@ -36,18 +52,17 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
     `judge` prefers what is no "no idea"; `partial` prefers what stands first.
     """
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
-        self.seeds: list[int] = []
-        self.schemas: set[str] = set()
+    def __init__(self, script: Script) -> None:
+        self.script = script
 
     async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        script = self.script
         revision = dict(context.invocation_metadata())["x-touchstone-revision"]
         question = request.messages[0].content
-        is_new = (revision, question) not in self.asked
-        self.asked.append((revision, question))
-        self.seeds.append(request.sampling.seed)
-        self.schemas.add(request.json_schema)
+        is_new = (revision, question) not in script.asked
+        script.asked.append((revision, question))
+        script.seeds.append(request.sampling.seed)
+        script.schemas.add(request.json_schema)
         if revision == "down":
             await context.abort(grpc.StatusCode.INTERNAL, "out of order")
         if revision == "busy" and is_new:
@@ -60,7 +75,8 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         usage = inference.Usage(input_tokens=5, output_tokens=2)
         found = [inference.Citation(document_id=f"d{number if number % 2 == 0 else 999}", text=f"text {number}")]
         citations = found if "cited" in question else []
-        yield inference.GenerateResponse(revision=revision, revision_digest=DIGESTS[revision], citations=citations)
+        digest = script.digests[revision]
+        yield inference.GenerateResponse(revision=revision, revision_digest=digest, citations=citations)
         text = f"answer {number}" if is_right else "no idea"
         if revision in ("judge", "partial"):
             text = self._judged(question, is_partial=revision == "partial")
@@ -69,7 +85,7 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
         elif request.json_schema:
             text = json.dumps({"answer": text})
         yield inference.GenerateResponse(text=text)
-        yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=DIGESTS[revision])
+        yield inference.GenerateResponse(finish_reason=1, usage=usage, revision_digest=digest)
 
     @staticmethod
     def _judged(question: str, *, is_partial: bool) -> str:
@@ -104,22 +120,26 @@ class ScriptedModel(inference_grpc.InferenceServiceServicer):
 class ScriptedIndex(retrieval_grpc.RetrievalServiceServicer):
     """Finds the right document for even numbers only."""
 
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
     async def Search(self, request: Any, context: Any) -> Any:
         number = int(request.query.split()[-1])
         found = number if number % 2 == 0 else number + 1
         hits = [retrieval.Hit(document_id=f"d{found}", text=f"text {found}", score=1.0)]
-        return retrieval.SearchResponse(hits=hits, revision=request.revision, revision_digest=DIGESTS["index"])
+        digest = self.script.digests["index"]
+        return retrieval.SearchResponse(hits=hits, revision=request.revision, revision_digest=digest)
 
 
 class Bench:
     """A server and a worker, each a process, and how to ask them."""
 
-    digests = DIGESTS
     items = ITEMS
     stub: Any
 
-    def __init__(self, folder: Path, broker_url: str, model_address: str) -> None:
+    def __init__(self, folder: Path, broker_url: str, script: Script, model_address: str) -> None:
         self.folder = folder
+        self.script = script
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.address = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -160,6 +180,20 @@ class Bench:
         """Kill a process at once."""
         self.processes[module].kill()
         self.processes[module].wait()
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digests of the test's revisions."""
+        return self.script.digests
+
+    async def until_idle(self) -> None:
+        """Wait until no job is left, of runs that were stopped either."""
+        left = "SELECT id, state FROM jobs WHERE finished_at IS NULL"
+        path = f"file:{self.folder}/evaluation.sqlite?mode=ro"
+        with contextlib.closing(sqlite3.connect(path, uri=True)) as connection:
+            async with asyncio.timeout(30):
+                while connection.execute(left).fetchall():
+                    await asyncio.sleep(0.05)
 
     async def start_run(self, dispatch_id: str, spec: pb.RunSpec) -> pb.Run:
         """Start a run."""
@@ -202,7 +236,7 @@ class Bench:
     def judge(self, revision: str) -> pb.Judge:
         """Name a judge."""
         kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
-        subject = pb.Subject(type=kind, name="default/judge", revision=revision, digest=DIGESTS[revision])
+        subject = pb.Subject(type=kind, name="default/judge", revision=revision, digest=self.digests[revision])
         return pb.Judge(name=revision, subject=subject)
 
     def pairwise(self, *judges: str) -> pb.RunSpec:
@@ -219,7 +253,7 @@ class Bench:
     def spec(self, subject: str, baseline: str = "", **execution: Any) -> pb.RunSpec:
         def revision(name: str) -> pb.Subject:
             kind = pb.SUBJECT_TYPE_MODEL_DEPLOYMENT
-            return pb.Subject(type=kind, name="default/chat", revision=name, digest=DIGESTS[name])
+            return pb.Subject(type=kind, name="default/chat", revision=name, digest=self.digests[name])
 
         criteria = [
             pb.Criterion(
@@ -242,39 +276,52 @@ class Bench:
         )
 
 
-@pytest.fixture
-async def doors() -> AsyncIterator[tuple[ScriptedModel, str]]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def doors() -> AsyncIterator[tuple[Script, str]]:
     """A router and a retrieval service behind one address."""
-    model = ScriptedModel()
+    script = Script()
     servicers = [
         Servicer(
             "touchstone.inference.v1.InferenceService",
-            lambda server: inference_grpc.add_InferenceServiceServicer_to_server(model, server),
+            lambda server: inference_grpc.add_InferenceServiceServicer_to_server(ScriptedModel(script), server),
         ),
         Servicer(
             "touchstone.retrieval.v1.RetrievalService",
-            lambda server: retrieval_grpc.add_RetrievalServiceServicer_to_server(ScriptedIndex(), server),
+            lambda server: retrieval_grpc.add_RetrievalServiceServicer_to_server(ScriptedIndex(script), server),
         ),
     ]
     async with testing.serve(servicers) as address:
-        yield model, address
+        yield script, address
 
 
 @pytest.fixture
-def model(doors: tuple[ScriptedModel, str]) -> ScriptedModel:
+def model(doors: tuple[Script, str]) -> Script:
     return doors[0]
 
 
-@pytest.fixture
-async def bench(tmp_path: Path, broker_url: str, doors: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
-    async with ready(Bench(tmp_path, broker_url, doors[1])) as found:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_bench(
+    tmp_path_factory: pytest.TempPathFactory, broker_url: str, doors: tuple[Script, str]
+) -> AsyncIterator[Bench]:
+    async with ready(Bench(tmp_path_factory.mktemp("evaluation"), broker_url, *doors)) as found:
         yield found
 
 
-@pytest.fixture
-async def fragile_bench(tmp_path: Path, own_broker: Any, doors: tuple[ScriptedModel, str]) -> AsyncIterator[Bench]:
-    """A bench whose broker may be killed, too."""
-    async with ready(Bench(tmp_path, own_broker.url, doors[1])) as found:
+@pytest_asyncio.fixture(loop_scope="module")
+async def bench(shared_bench: Bench, request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    """The server and the worker of all tests of the module, with revisions of the test's own; ids of runs are not."""
+    shared_bench.script.begin(request.node.name)
+    yield shared_bench
+    await shared_bench.until_idle()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fragile_bench(
+    tmp_path: Path, own_broker: Any, doors: tuple[Script, str], request: pytest.FixtureRequest
+) -> AsyncIterator[Bench]:
+    """A bench of the test's own, broker included, all of which may be killed."""
+    doors[0].begin(request.node.name)
+    async with ready(Bench(tmp_path, own_broker.url, *doors)) as found:
         yield found
 
 

@@ -9,6 +9,8 @@ import pytest
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_runtime import channels, errors
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def calibrated(bench: Any, folder: Path, name: str) -> pb.RunSpec:
     """The same where the judge must be known to agree with people: labels are even numbers good, odd ones not."""

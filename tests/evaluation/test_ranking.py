@@ -8,6 +8,8 @@ import pytest
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_runtime import channels, errors
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def ranked(bench: Any, *dispatch_ids: str, metric: str, **options: Any) -> pb.RankRevisionsResponse:
     request = pb.RankRevisionsRequest(dispatch_ids=dispatch_ids, metric=metric, **options)
@@ -50,15 +52,15 @@ async def test_what_pairwise_judges_said_are_matches(bench: Any) -> None:
 
 
 async def test_what_cannot_be_ranked_is_refused_with_the_reason(bench: Any) -> None:
-    await bench.run("good", bench.spec("good"))
+    await bench.run("one", bench.spec("good"))
     other = bench.spec("weak")
     other.suites[0].sampling.seed = 7
     await bench.run("other", other)
-    differing = await refused(bench, "good", "other", metric="golden/contains")
+    differing = await refused(bench, "one", "other", metric="golden/contains")
     assert (differing.reason, "sampling" in differing.message) == ("RANKING_IMPOSSIBLE", True)
-    assert "nobody met" in (await refused(bench, "good", metric="golden/contains")).message
-    assert "no mean" in (await refused(bench, "good", "good", metric="golden/latency_p95_millis")).message
-    assert "no metric" in (await refused(bench, "good", metric="golden/charm")).message
+    assert "nobody met" in (await refused(bench, "one", metric="golden/contains")).message
+    assert "no mean" in (await refused(bench, "one", "one", metric="golden/latency_p95_millis")).message
+    assert "no metric" in (await refused(bench, "one", metric="golden/charm")).message
     assert (await refused(bench, "nobody", metric="golden/contains")).reason == "RUN_NOT_FOUND"
     invalid = await refused(bench, metric="contains", confidence=2)
     assert isinstance(invalid, errors.Invalid)

@@ -10,6 +10,8 @@ import pytest
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_runtime import channels, errors
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 async def test_a_gain_passes_a_regression_fails_and_a_baseline_is_asked_once(bench: Any, model: Any) -> None:
     gain = await bench.run("gain", bench.spec("good", "weak"))
@@ -77,7 +79,8 @@ async def test_a_cancelled_run_has_no_verdict(bench: Any) -> None:
     assert (ended.state, ended.verdict) == (pb.RUN_STATE_CANCELLED, pb.VERDICT_UNSPECIFIED)
 
 
-async def test_a_killed_worker_costs_no_item_and_scores_none_twice(bench: Any, model: Any) -> None:
+async def test_a_killed_worker_costs_no_item_and_scores_none_twice(fragile_bench: Any, model: Any) -> None:
+    bench = fragile_bench
     await bench.stub.StartRun(pb.StartRunRequest(dispatch_id="kill", spec=bench.spec("slow")))
     await bench.until_done("kill", 5)
     bench.kill_worker()
@@ -177,7 +180,7 @@ async def test_items_that_stand_in_a_corpus_are_told_apart(bench: Any, tmp_path:
     assert "no proof that it did" in Path(ended.artifacts[0].uri.removeprefix("file://")).read_text()
 
     spec.suites[0].contamination_corpus.records = "[].body"
-    broken = await bench.run("broken", spec)
+    broken = await bench.run("without-corpus", spec)
     assert broken.verdict == pb.VERDICT_ERROR
     assert "contamination corpus" in broken.message
 
@@ -230,7 +233,8 @@ async def test_tasks_are_listed_with_their_metrics(bench: Any) -> None:
     assert all(metric.description for task in tasks.values() for metric in task.metrics)
 
 
-async def test_a_killed_worker_costs_nothing_with_a_baseline_either(bench: Any, model: Any) -> None:
+async def test_a_killed_worker_costs_nothing_with_a_baseline_either(fragile_bench: Any, model: Any) -> None:
+    bench = fragile_bench
     spec = bench.spec("slow", "good")
     spec.criteria[1].relative.max_regression = 0.1
     await bench.start_run("pairs", spec)
@@ -243,7 +247,8 @@ async def test_a_killed_worker_costs_nothing_with_a_baseline_either(bench: Any, 
     assert len(model.asked) <= 2 * bench.items + ended.spec.execution.parallelism
 
 
-async def test_a_stopped_worker_gives_its_items_back(bench: Any, model: Any) -> None:
+async def test_a_stopped_worker_gives_its_items_back(fragile_bench: Any, model: Any) -> None:
+    bench = fragile_bench
     await bench.start_run("stopped", bench.spec("slow"))
     await bench.until_done("stopped", 5)
     worker = bench.processes["touchstone_evaluation.worker"]
@@ -408,7 +413,7 @@ async def test_a_load_goes_to_both_sides_in_alternating_blocks(bench: Any, model
 async def test_a_budget_that_is_spent_ends_a_run_inconclusive(
     bench: Any, model: Any, revision: str, budget: dict[str, int], name: str
 ) -> None:
-    ended = await bench.run("budget", bench.spec(revision, parallelism=1, **budget))
+    ended = await bench.run(name, bench.spec(revision, parallelism=1, **budget))
     assert ended.verdict == pb.VERDICT_INCONCLUSIVE
     assert name in ended.message
     assert ended.criteria[0].verdict == pb.VERDICT_INCONCLUSIVE
@@ -498,7 +503,7 @@ async def test_programs_are_run_where_the_run_allows_it_and_nowhere_else(bench: 
     assert {name: values[name] for name in wanted} == wanted
     spec.execution.allow_code_execution = False
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await bench.start_run("refused", spec)
+        await bench.start_run("forbidden", spec)
     error = channels.translate(caught.value, "evaluation")
     assert isinstance(error, errors.Invalid)
     assert [v.field for v in error.violations] == ["spec.execution.allow_code_execution"]

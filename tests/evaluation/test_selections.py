@@ -10,6 +10,8 @@ import pytest
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_runtime import channels, errors
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 PRICES = {"good": 8.0, "slow": 2.0, "weak": 1.0}
 
 
@@ -73,9 +75,9 @@ async def test_the_cheapest_of_those_that_are_as_good_is_chosen_and_the_report_s
 
 
 async def test_a_run_that_is_not_there_fails_the_selection_with_its_name(bench: Any) -> None:
-    found = await chosen(bench, "lost", spec("good"))
+    found = await chosen(bench, "lost", spec("absent"))
     assert found.state == pb.SELECTION_STATE_FAILED
-    assert "run-good" in found.message
+    assert "run-absent" in found.message
 
 
 async def test_faults_of_a_selection_are_all_named(bench: Any) -> None:

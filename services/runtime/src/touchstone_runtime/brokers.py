@@ -34,6 +34,8 @@ _REDIS = {
     "visibility_timeout": 3600,
     # A broker that was replaced leaves addresses that lead nowhere; the system's own patience is two minutes.
     "socket_connect_timeout": 5,
+    # One that hangs takes connections and never answers. Workers that wait for a message wait by select, not by this.
+    "socket_timeout": 5,
     "socket_keepalive": True,
     "socket_keepalive_options": {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3},
     "health_check_interval": 10,

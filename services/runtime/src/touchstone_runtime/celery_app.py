@@ -35,7 +35,7 @@ class BrokerUnavailable(Unavailable):
     reason = "BROKER_UNAVAILABLE"
 
     def __init__(self, fault: str) -> None:
-        super().__init__(f"The broker did not answer: {fault}. The work is recorded and is sent when it is back.")
+        super().__init__(f"The broker took no message: {fault}. The work is recorded and is sent when it is back.")
 
 
 def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
@@ -63,7 +63,7 @@ def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
         worker_enable_remote_control=False,  # nobody asks, and its queues are of a kind that RabbitMQ 4.3 refuses
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        task_publish_retry_policy={"max_retries": 2, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
         **brokers.options(broker_url, queue),
     )
     return app
