@@ -1,12 +1,14 @@
-"""`python bench/ledger.py [JOBS]`: jobs whose workers, broker and server are killed at random, and what came of each.
+"""`python bench/ledger.py [JOBS] [--broker rabbitmq]`: jobs under random kills, and what came of each.
 
 A client hands jobs to a server, which records each, says so, and sends it; workers take them from the broker. All
-three are killed with SIGKILL again and again, workers with the whole process group, and are started anew; the broker
-keeps nothing over its end, and is paused now and then. The database itself keeps the ledger, by a trigger that no
-process of ours knows of: a row each time that a job comes to an end. Told are the acknowledged jobs without an end,
-those with more than one, those that two workers worked on at once, and what can be said of the rates (rule of three).
+three are killed with SIGKILL again and again, workers with the whole process group, and are started anew; so are
+children that work for a worker. The broker is paused now and then, for longer than a claim lasts. The database itself
+keeps the ledger, by a trigger that no process of ours knows of: a row each time that a job comes to an end. Told are
+the acknowledged jobs without an end, those with more than one, those that two workers worked on at once, and what can
+be said of the rates (rule of three).
 """
 
+import argparse
 import collections
 import contextlib
 import itertools
@@ -20,20 +22,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import scenery
-from touchstone_runtime import celery_app
-from touchstone_runtime.jobs import Claim, Dispatcher, JobStore, Report
+import brokers
+import psutil
+from ledger_processes import CHILD, LEASE_SECONDS, POISON
+from touchstone_runtime.jobs import JobStore
 
-KIND, QUEUE = "ledger", "ledger"
-LEASE_SECONDS = 2.0
-WORKERS, THREADS = 2, 4
-POISON_EVERY = 2500
-MAX_ATTEMPTS = 20
-"""More than jobs need elsewhere: who dies here takes all four jobs of its worker along, every few seconds."""
-LIMIT_SECONDS = 1200
+PROCESSES = Path(__file__).with_name("ledger_processes.py")
+WORKERS = ("worker-0", "worker-1")
+CHILD_SECONDS = 5.0
+"""How long is waited for a child that can be killed."""
+BROKERS = {"valkey": brokers.Valkey, "rabbitmq": brokers.RabbitMq}
 TRIGGER = """
 CREATE TABLE ledger (job TEXT, state TEXT);
 CREATE TRIGGER kept AFTER UPDATE OF state ON jobs
@@ -42,64 +44,66 @@ BEGIN INSERT INTO ledger VALUES (NEW.id, NEW.state); END;
 """
 
 
-def serve(database: str, broker: str) -> None:
-    """Record each job whose id comes in by a line, send it, and say so; send again what is overdue."""
-    store = JobStore(database, lease_seconds=LEASE_SECONDS)
-    app = celery_app.create_app(KIND, broker_url=broker, queue=QUEUE)
-    dispatcher = Dispatcher(store, lambda job: celery_app.send(app, KIND, job.id, priority=job.priority))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to happen."""
 
-    def repair() -> None:
-        while True:
-            dispatcher.resend_overdue(KIND)
-            time.sleep(0.5)
+    jobs: int = 5000
+    poison_every: int = 2500
+    """Which of the jobs kill their worker."""
+    child_every: int = 10
+    """Which of the jobs work in a child process."""
+    broker: str = "valkey"
+    seed: int = 7
+    hand_over_seconds: float = 0.0
+    """The pause of the client before each job."""
+    step_seconds: float = 0.1
+    """The longest step of a job; it has two."""
+    between_kills_seconds: tuple[float, float] = (0.5, 2.5)
+    rounds: int | None = None
+    """How often each is killed or paused before peace comes. None: until all jobs have ended."""
+    limit_seconds: float = 1200.0
 
-    threading.Thread(target=repair, daemon=True).start()
-    for line in sys.stdin:
-        job = store.create(line.strip(), KIND, {})
-        print(job.id, flush=True)
-        dispatcher.send(job)
+    @property
+    def names(self) -> list[str]:
+        """The jobs; the beginning of a name says what is special about it."""
+        return [f"{self._kind(number)}-{number}" for number in range(self.jobs)]
+
+    def _kind(self, number: int) -> str:
+        if number % self.poison_every == self.poison_every - 1:
+            return POISON
+        return CHILD if number % self.child_every == 0 else "job"
 
 
-def work(database: str, broker: str, log: str) -> None:
-    """Work on jobs until killed; those that are poison kill their worker."""
-    store = JobStore(database, lease_seconds=LEASE_SECONDS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What came of it."""
 
-    def one(claim: Claim, report: Report) -> Mapping[str, Any]:
-        note("begin", claim)
-        if claim.job.id.startswith("poison"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        for step in range(2):
-            time.sleep(random.uniform(0, 0.1))
-            report({"step": step})
-        note("end", claim)
-        return {"token": claim.token}
-
-    def note(what: str, claim: Claim) -> None:
-        with Path(log).open("a") as file:
-            file.write(f"{what} {claim.job.id} {claim.token} {os.getpid()} {time.monotonic()}\n")
-
-    worker = celery_app.Worker(celery_app.create_app(KIND, broker_url=broker, queue=QUEUE), lambda: store)
-    worker.register(KIND, one, max_attempts=MAX_ATTEMPTS)
-    worker.run(concurrency=THREADS)
+    acknowledged: int
+    seconds: float
+    kills: Mapping[str, int]
+    begun_again: int
+    """Jobs that were begun more than once."""
+    faults: Mapping[str, int] = field(default_factory=dict)
+    """How many of the acknowledged jobs met each fault."""
 
 
 class Theatre:
     """The processes, and who of them dies next."""
 
-    def __init__(self, folder: Path) -> None:
-        port = scenery.free_port()
+    def __init__(self, folder: Path, plan: Plan) -> None:
         self.database, self.log = folder / "jobs.sqlite", folder / "log"
         self.log.touch()
-        url, broker = f"sqlite:///{self.database}", f"redis://127.0.0.1:{port}/0"
-        JobStore(url)
+        url = f"sqlite:///{self.database}"
+        JobStore(url).engine.dispose()
         with contextlib.closing(sqlite3.connect(self.database)) as connection:
             connection.executescript(TRIGGER)
-        own = [sys.executable, __file__]
-        self.commands = {
-            "broker": scenery.valkey(port, folder),
-            "server": [*own, "serve", url, broker],
-            **{f"worker-{number}": [*own, "work", url, broker, str(self.log)] for number in range(WORKERS)},
-        }
+        self.plan = plan
+        self.chance = random.Random(plan.seed)
+        self.broker: brokers.Broker = BROKERS[plan.broker]()
+        own = [sys.executable, str(PROCESSES)]
+        works = [*own, "work", url, self.broker.url, str(self.log), str(plan.step_seconds)]
+        self.commands = {"server": [*own, "serve", url, self.broker.url], **dict.fromkeys(WORKERS, works)}
         self.processes = {name: self.start(name) for name in self.commands}
         self.ends: dict[int, float] = {}
         self.kills: collections.Counter[str] = collections.Counter()
@@ -121,85 +125,114 @@ class Theatre:
         self.ends[process.pid] = time.monotonic()
         self.kills[name.partition("-")[0]] += 1
 
+    def kill_child(self) -> None:
+        """Kill one of the processes that work for a worker, as soon as there is one."""
+        deadline = time.monotonic() + CHILD_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                children = [child for name in WORKERS for child in psutil.Process(self.processes[name].pid).children()]
+                if children:
+                    self.chance.choice(children).kill()
+                    self.kills["child"] += 1
+                    return
+            time.sleep(0.01)
+
+    def kill_broker(self) -> None:
+        """Kill the broker and start it anew."""
+        self.broker.kill()
+        self.kills["broker"] += 1
+        self.broker.start()
+
+    def pause_broker(self) -> None:
+        """Pause the broker for longer than a claim lasts without a heartbeat."""
+        self.broker.pause()
+        time.sleep(1.5 * LEASE_SECONDS)
+        self.broker.resume()
+        self.kills["pause"] += 1
+
+    def act(self) -> Iterator[None]:
+        """Do one harm after the other, each as often as any other."""
+        acts = [self.kill_broker, self.pause_broker, self.kill_child]
+        acts += [lambda name=name: self.kill(name) for name in self.commands]
+        for _ in itertools.count() if self.plan.rounds is None else range(self.plan.rounds):
+            for harm in self.chance.sample(acts, len(acts)):
+                time.sleep(self.chance.uniform(*self.plan.between_kills_seconds))
+                harm()
+                yield
+
     def revive(self) -> None:
         """Start what is not there, as a supervisor does."""
         for name, process in list(self.processes.items()):
             if process.poll() is not None:
                 self.ends.setdefault(process.pid, time.monotonic())
+                _close(process)
                 self.processes[name] = self.start(name)
 
-    def hand_over(self, wanted: Iterator[str]) -> None:
-        """Hand jobs to the server until there are none; one that it did not acknowledge is handed over again."""
-        for job in wanted:
+    def hand_over(self) -> None:
+        """Hand all jobs to the server; one that it did not acknowledge is handed over again."""
+        for job in self.plan.names:
+            time.sleep(self.plan.hand_over_seconds)
             while job not in self.acknowledged:
                 server = self.processes["server"]
-                try:
+                with contextlib.suppress(ValueError, OSError):  # it was killed, or closed since
                     server.stdin.write(f"{job}\n")  # type: ignore[union-attr]
                     server.stdin.flush()  # type: ignore[union-attr]
                     if server.stdout.readline().strip() == job:  # type: ignore[union-attr]
                         self.acknowledged.add(job)
-                except (BrokenPipeError, ValueError, OSError):
-                    pass
-                if job not in self.acknowledged:
-                    time.sleep(0.05)
+                        break
+                time.sleep(0.05)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         """Ask the database, from outside all processes."""
         with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)) as connection:
             return connection.execute(query).fetchall()
 
+    def close(self) -> None:
+        """End all processes."""
+        for name, process in self.processes.items():
+            self.kill(name)
+            _close(process)
+        self.broker.close()
 
-def main(count: int) -> None:
-    """Run it all, and print the account."""
-    chance = random.Random(7)
-    jobs = [f"poison-{n}" if n % POISON_EVERY == POISON_EVERY - 1 else f"job-{n}" for n in range(count)]
+
+def play(plan: Plan) -> Account:
+    """Do it all, until each job has come to an end or time is up."""
     with tempfile.TemporaryDirectory() as folder:
-        theatre = Theatre(Path(folder))
+        theatre = Theatre(Path(folder), plan)
         begun = time.monotonic()
-        client = threading.Thread(target=theatre.hand_over, args=(iter(jobs),), daemon=True)
+        client = threading.Thread(target=theatre.hand_over, daemon=True)
         client.start()
+        peace = (time.sleep(0.2) for _ in itertools.count())
         try:
-            while client.is_alive() or theatre.rows("SELECT 1 FROM jobs WHERE finished_at IS NULL LIMIT 1"):
-                if time.monotonic() - begun > LIMIT_SECONDS:
-                    break
-                time.sleep(chance.uniform(0.5, 2.5))
-                victim = chance.choice(
-                    ["broker", "server", *(name for name in theatre.commands if name.startswith("worker"))]
-                )
-                if victim == "broker" and chance.random() < 0.5:
-                    theatre.processes["broker"].send_signal(signal.SIGSTOP)
-                    time.sleep(1.5 * LEASE_SECONDS)  # longer than a claim lasts without a heartbeat
-                    theatre.processes["broker"].send_signal(signal.SIGCONT)
-                    theatre.kills["pause"] += 1
-                elif chance.random() < 0.5:
-                    theatre.kill(victim)
+            for _ in itertools.chain(theatre.act(), peace):
                 theatre.revive()
+                is_done = not client.is_alive() and not theatre.rows("SELECT 1 FROM jobs WHERE finished_at IS NULL")
+                if is_done or time.monotonic() - begun > plan.limit_seconds:
+                    break
+            kills = dict(theatre.kills)
         finally:
-            for name in theatre.commands:
-                theatre.kill(name)
-        tell(theatre, time.monotonic() - begun)
+            theatre.close()
+        return account(theatre, kills, time.monotonic() - begun)
 
 
-def tell(theatre: Theatre, seconds: float) -> None:
-    """Print what came of the jobs."""
+def account(theatre: Theatre, kills: Mapping[str, int], seconds: float) -> Account:
+    """Count what came of the jobs."""
     ends = collections.Counter(job for job, _ in theatre.rows("SELECT job, state FROM ledger"))
     states = dict(theatre.rows("SELECT id, state FROM jobs"))
-    attempts = dict(theatre.rows("SELECT id, attempts FROM jobs"))
     acknowledged = sorted(theatre.acknowledged)
-    wanted = {job: "FAILED" if job.startswith("poison") else "SUCCEEDED" for job in acknowledged}
-    print(f"{len(acknowledged)} jobs acknowledged in {seconds:.0f} s, {dict(theatre.kills)} killed or paused")
-    print(f"begun more than once: {sum(count > 1 for count in attempts.values())}")
-    faults = {
-        "without an end": sum(ends[job] == 0 for job in acknowledged),
-        "with more than one": sum(ends[job] > 1 for job in acknowledged),
-        "with a wrong end": sum(states.get(job) != end for job, end in wanted.items()),
-        "worked on by two at once": overlaps(theatre),
-    }
-    for name, found in faults.items():
-        bound = f"; below {3 / len(acknowledged):.2%} of jobs (95 %)" if not found else ""
-        print(f"{name}: {found}{bound}")
-    if any(faults.values()):
-        raise SystemExit(1)
+    wanted = {job: "FAILED" if job.startswith(POISON) else "SUCCEEDED" for job in acknowledged}
+    return Account(
+        acknowledged=len(acknowledged),
+        seconds=seconds,
+        kills=kills,
+        begun_again=len(theatre.rows("SELECT id FROM jobs WHERE attempts > 1")),
+        faults={
+            "without an end": sum(ends[job] == 0 for job in acknowledged),
+            "with more than one": sum(ends[job] > 1 for job in acknowledged),
+            "with a wrong end": sum(states.get(job) != end for job, end in wanted.items()),
+            "worked on by two at once": overlaps(theatre),
+        },
+    )
 
 
 def overlaps(theatre: Theatre) -> int:
@@ -221,11 +254,30 @@ def overlaps(theatre: Theatre) -> int:
     return found
 
 
+def _close(process: "subprocess.Popen[str]") -> None:
+    """Close the pipes of a process that has ended."""
+    for pipe in (process.stdin, process.stdout):
+        if pipe:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def main() -> None:
+    """Print the account; exit with 1 if a job met a fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("jobs", nargs="?", type=int, default=Plan().jobs)
+    parser.add_argument("--broker", choices=BROKERS, default="valkey", help="rabbitmq: Debian's rabbitmq-server")
+    parser.add_argument("--seed", type=int, default=Plan().seed)
+    arguments = parser.parse_args()
+    told = play(Plan(jobs=arguments.jobs, broker=arguments.broker, seed=arguments.seed))
+    print(f"{told.acknowledged} jobs acknowledged in {told.seconds:.0f} s, {dict(told.kills)} killed or paused")
+    print(f"begun more than once: {told.begun_again}")
+    for name, found in told.faults.items():
+        bound = f"; below {3 / told.acknowledged:.2%} of jobs (95 %)" if not found else ""
+        print(f"{name}: {found}{bound}")
+    if any(told.faults.values()):
+        raise SystemExit(1)
+
+
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["serve", database, broker]:
-            serve(database, broker)
-        case ["work", database, broker, log]:
-            work(database, broker, log)
-        case arguments:
-            main(int(arguments[0]) if arguments else 5000)
+    main()

@@ -14,7 +14,7 @@ class CommonSettings:
     database_url: str = setting(secret=True, example="sqlite:////var/lib/touchstone/evaluation.sqlite")
     """SQLAlchemy URL of the record. Required."""
     broker_url: str = setting(secret=True, example="redis://127.0.0.1:6379/0")
-    """Celery broker. Required."""
+    """Broker: `redis://` or `rediss://` for Redis and Valkey, `amqp://` or `amqps://` for RabbitMQ. Required."""
     job_lease_seconds: float = setting(default=30.0, minimum=1, maximum=600)
     """After this time without a sign of life a job is given to another worker."""
     log_format: LogFormat = "json"

@@ -17,7 +17,7 @@ class CommonSettings:
     database_url: str = setting(secret=True, example="sqlite:////var/lib/touchstone/retrieval.sqlite")
     """SQLAlchemy URL of jobs and catalogue. Required."""
     broker_url: str = setting(secret=True, example="redis://127.0.0.1:6379/0")
-    """Celery broker. Required."""
+    """Broker: `redis://` or `rediss://` for Redis and Valkey, `amqp://` or `amqps://` for RabbitMQ. Required."""
     artefacts_uri: str = ""
     """Artefact store; only its folder is of use here, as the default place of the cache."""
     cache_dir: Path | None = None
