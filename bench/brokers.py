@@ -122,7 +122,8 @@ class RabbitMq(_Process):
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none -kernel inet_dist_use_interface {127,0,0,1}",
         }
         mapping = ["epmd", "-port", str(mapper), "-address", "127.0.0.1"]
-        self._mapper = subprocess.Popen(mapping, env=environ, stdin=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        self._mapper = subprocess.Popen(mapping, env=environ, stdin=quiet, stdout=quiet, stderr=quiet)
         until_listening(mapper, self._mapper)
         super().__init__([str(_rabbitmq())], port, environ)
 
