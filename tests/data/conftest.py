@@ -29,6 +29,7 @@ from touchstone_data.service.working import Working
 from touchstone_data.service.writing_work import Writing
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.jobs import Job, JobState, JobStore, run_job
+from touchstone_runtime.testing import FakeClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -49,9 +50,10 @@ class Bench:
 
     def __init__(self, root: Path, steps: Mapping[str, Step] | None = None) -> None:
         self.root = root
-        self.jobs = JobStore(f"sqlite:///{root}/data.sqlite")
+        self.clock = FakeClock(NOW)
+        self.jobs = JobStore(f"sqlite:///{root}/data.sqlite", now=self.clock)
         self.steps = dict(steps or plugins.installed())
-        self.pipelines = PipelineDatabase(self.jobs.engine, now=lambda: NOW)
+        self.pipelines = PipelineDatabase(self.jobs.engine, now=self.clock)
         self.queue = Queue()
         self.course = Course(self.pipelines, self.jobs, self.queue, self.steps)
         self.desk = PipelineDesk(self.pipelines, self.course, self.steps)
@@ -66,7 +68,7 @@ class Bench:
                 StageKind.READ: Reading(SourceFiles(resolver, file_root=root)),
                 StageKind.WORK: ShardWork(maker),
                 StageKind.DECIDE: Deciding(maker),
-                StageKind.WRITE: Writing(self.pipelines, shelf, self.steps, now=lambda: NOW),
+                StageKind.WRITE: Writing(self.pipelines, shelf, self.steps, now=self.clock),
             },
         )
 
