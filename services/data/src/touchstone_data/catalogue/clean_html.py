@@ -13,18 +13,24 @@ NOISE = [
     "script", "style", "noscript", "template", "svg", "iframe", "nav", "header", "footer", "aside", "form", "button",
 ]  # fmt: skip
 """Elements that hold no content."""
-BREAKS = "br, p, div, li, tr, table, ul, ol, section, article, blockquote, pre, h1, h2, h3, h4, h5, h6, dt, dd, hr"
+BLOCKS = "p, div, table, ul, ol, dl, section, article, blockquote, pre, h1, h2, h3, h4, h5, h6, hr"
+LINES = "br, li, tr, dt, dd"
 
 _INLINE = "a|abbr|b|body|code|em|font|head|html|i|img|label|s|small|span|strong|sub|sup|tbody|td|th|thead|title|u"
-_BLOCKS = "|".join(BREAKS.split(", "))
-_TAG = re.compile(rf"</?(?:{_INLINE}|{_BLOCKS}|{'|'.join(NOISE)})(?:\s[^<>]*)?/?>|<!--|<!doctype", re.IGNORECASE)
+_BREAKS = "|".join(f"{BLOCKS}, {LINES}".split(", "))
+_ATTRIBUTES = r"(?:\s[^<>]*=[^<>]*)?\s*/?>"
+_BREAK_TAG = re.compile(rf"</?(?:{_BREAKS}){_ATTRIBUTES}", re.IGNORECASE)
+_TAG = re.compile(rf"</?(?:{_INLINE}|{_BREAKS}|{'|'.join(NOISE)}){_ATTRIBUTES}|<!--|<!doctype", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:[a-z]{2,8}|#\d{1,6}|#x[0-9a-f]{1,5});", re.IGNORECASE)
-_SPACES = re.compile(r"[^\S\n]+")
-_LINES = re.compile(r"\n\s*\n\s*")
+_BLOCK, _LINE = "\x1d", "\x1e"
+_GAP = re.compile(r"\s*[\x1d\x1e][\s\x1d\x1e]*")
 
 
 def clean(text: str) -> str:
-    """Turn HTML into text; a text that only has entities has them resolved."""
+    """Turn HTML into text; a text that only has entities has them resolved.
+
+    Where no tag says how lines are broken, those of the text are kept: a letter with a bold word is still a letter.
+    """
     if not _TAG.search(text):
         return html.unescape(text) if _ENTITY.search(text) else text
     tree = LexborHTMLParser(text)
@@ -32,12 +38,19 @@ def clean(text: str) -> str:
     root = tree.body
     if root is None:
         return ""
-    for node in root.css(BREAKS):
-        node.insert_before("\n")
-        node.insert_after("\n")
-    found = _SPACES.sub(" ", root.text(deep=True))
-    lines = "\n".join(line.strip() for line in found.split("\n"))
-    return _LINES.sub("\n\n", lines).strip()
+    for mark, selector in ((_BLOCK, BLOCKS), (_LINE, LINES)):
+        for node in root.css(selector):
+            node.insert_before(mark)
+            node.insert_after(mark)
+    found = root.text(deep=True)
+    if _BREAK_TAG.search(text):
+        found = found.replace("\n", " ")
+    lines = _GAP.sub(_gap, found).split("\n")
+    return "\n".join(" ".join(line.split()) for line in lines).strip()
+
+
+def _gap(marks: re.Match[str]) -> str:
+    return "\n\n" if _BLOCK in marks[0] else "\n"
 
 
 STEP = Step(

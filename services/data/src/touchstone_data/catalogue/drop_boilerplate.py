@@ -23,7 +23,7 @@ LINES = (
     r"confidentiality notice.*",
     r"if you (are not the intended recipient|have received this (e-?mail|message) in error).*",
     r"(please )?(consider|think of) the environment before printing.*",
-    r"(to )?unsubscribe.*",
+    r"unsubscribe|(click .{0,20}|if you (want|wish) |)to unsubscribe\b.*",
     r"(©|copyright \(c\)).*",
 )
 """Lines that are left out wherever they stand."""
