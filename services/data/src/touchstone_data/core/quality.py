@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
 TERMINALS = (".", "?", "!", '"', "'", "”", "’", "…")
+C4_TERMINALS = (".", "?", "!", '"')
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 TOP_NGRAMS = {2: 0.20, 3: 0.18, 4: 0.16}
 """Most share of the characters that the most frequent n-gram may cover."""
@@ -126,7 +127,7 @@ RULES: Mapping[str, Rules] = {
 def _is_prose(line: str) -> bool:
     lowered = line.lower()
     return (
-        line.endswith(TERMINALS)
+        line.endswith(C4_TERMINALS)
         and not line.endswith("...")
         and len(line.split()) >= 5
         and "javascript" not in lowered

@@ -25,6 +25,8 @@ Places = npt.NDArray[np.int64]
 WINDOW = 16
 """Of a bucket of like records each is compared with the first and with this many that follow it."""
 SEED = 1
+BATCH = 256
+"""Texts whose n-grams are in memory at once."""
 
 _WORD = re.compile(r"\w+")
 
@@ -69,10 +71,12 @@ def shingles(text: str, size: int) -> set[str]:
 
 def signatures(texts: Sequence[str], banding: Banding) -> npt.NDArray[np.uint32]:
     """Sign texts; [texts, bands * rows]."""
-    sets = [list(shingles(text, banding.ngram)) for text in texts]
     places = banding.bands * banding.rows
-    rows = rensa.RMinHash.digests_from_token_sets(sets, num_perm=places, seed=SEED)
-    return np.array(rows, dtype=np.uint32).reshape(len(texts), places)
+    found = np.empty((len(texts), places), dtype=np.uint32)
+    for start in range(0, len(texts), BATCH):
+        sets = [list(shingles(text, banding.ngram)) for text in texts[start : start + BATCH]]
+        found[start : start + BATCH] = rensa.RMinHash.digests_from_token_sets(sets, num_perm=places, seed=SEED)
+    return found
 
 
 def observe(texts: Sequence[str], banding: Banding) -> Observations:
