@@ -253,10 +253,70 @@ automountServiceAccountToken: false
 {{- end -}}
 {{- end -}}
 
-{{- define "touchstone.artefactEnvFrom" -}}
-{{- with .Values.artefacts.existingSecret -}}
+{{/* The environment from a Secret's keys; empty for no name. */}}
+{{- define "touchstone.secretEnvFrom" -}}
+{{- with . -}}
 - secretRef:
     name: {{ . }}
+{{- end -}}
+{{- end -}}
+
+{{- define "touchstone.artefactEnvFrom" -}}
+{{- include "touchstone.secretEnvFrom" .Values.artefacts.existingSecret -}}
+{{- end -}}
+
+{{/*
+Where a worker keeps what outlives its pods. What users name by file:// lies beside that, not in it. What is fetched is
+kept with the artefacts where those are on a volume, else here too.
+*/}}
+{{- define "touchstone.workVariables" -}}
+- name: TOUCHSTONE_WORK_DIR
+  value: /var/lib/touchstone/work/own
+- name: TOUCHSTONE_FILE_ROOT
+  value: /var/lib/touchstone/work/files
+{{- if .Values.artefacts.persistence.enabled }}
+{{ include "touchstone.artefactVariables" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "touchstone.workMount" -}}
+- name: work
+  mountPath: /var/lib/touchstone/work
+{{- end -}}
+
+{{/* (list $ "finetuning" WORK), where WORK holds the values of the volume. */}}
+{{- define "touchstone.workVolume" -}}
+- name: work
+  persistentVolumeClaim:
+    claimName: {{ (index . 2).existingClaim | default (printf "%s-%s-work" (include "touchstone.fullname" (index . 0)) (index . 1)) }}
+{{- end -}}
+
+{{/* The claim of a component whose workers share a volume: (list $ "finetuning" WORKER). */}}
+{{- define "touchstone.workClaim" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $replicas := int (index . 2).replicas -}}
+{{- with (index . 2).work -}}
+{{- if not .existingClaim -}}
+{{- if and (gt $replicas 1) (not (has "ReadWriteMany" .accessModes)) -}}
+{{- fail (printf "%s.worker.work.accessModes: %d replicas share the volume, so it must be ReadWriteMany" $component $replicas) -}}
+{{- end -}}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  {{- include "touchstone.metadata" (list $root $component (printf "%s-work" $component)) | nindent 2 }}
+  annotations:
+    helm.sh/resource-policy: keep
+spec:
+  accessModes:
+    {{- toYaml .accessModes | nindent 4 }}
+  {{- with .storageClassName }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .size }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
