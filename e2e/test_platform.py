@@ -220,6 +220,12 @@ def reached_from(kubernetes: Any, release: Any, namespace: str, addresses: list[
         kubernetes.kubectl("delete", *pod, "--grace-period=0", "--force")
 
 
+def pod_address(kubernetes: Any, component: str, port: int) -> str:
+    """Return where a pod of the release listens: most of its Services have no address of their own."""
+    pods = kubernetes.get("pods", "-n", "touchstone", "-l", f"app.kubernetes.io/component={component}")["items"]
+    return next(f"{pod['status']['podIP']}:{port}" for pod in pods if "deletionTimestamp" not in pod["metadata"])
+
+
 @pytest.mark.skipif(not OWN_CLUSTER.exists(), reason="needs a cluster that is known to enforce NetworkPolicies")
 async def test_a_pod_of_another_namespace_reaches_the_router_and_nothing_behind_it(
     kubernetes: Any, release: Any, seen: dict[str, Seen]
@@ -229,8 +235,8 @@ async def test_a_pod_of_another_namespace_reaches_the_router_and_nothing_behind_
     staying = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
     engine = next(f"{pod['status']['podIP']}:50051" for pod in staying)
     router = kubernetes.service_address("touchstone-router", 50051)
-    services = {"evaluation": 50051, "retrieval": 50051, "postgresql": 5432, "valkey": 6379}
-    behind = [kubernetes.service_address(f"touchstone-{name}", port) for name, port in services.items()]
+    ports = {"evaluation": 50051, "retrieval": 50051, "finetuning": 50051, "postgresql": 5432, "valkey": 6379}
+    behind = [pod_address(kubernetes, component, port) for component, port in ports.items()]
     assert reached_from(kubernetes, release, "strangers", [router, engine, *behind]) == [router]
     deployment = ("modeldeployment", "support-assistant", "-n", "default")
     access = {"access": {"allowedNamespaces": ["strangers"]}}

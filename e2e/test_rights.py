@@ -58,20 +58,22 @@ def granted(kubernetes: Any) -> set[Right]:
 
 @pytest.fixture(scope="module", autouse=True)
 def everything_done(kubernetes: Any, release: Any) -> None:
-    """Have the operator do what the tests before did not: look at a FinetuneJob, and forget revisions."""
+    """Have the operator do what the tests before did not: remove a FinetuneJob that failed, and forget revisions."""
     job = {
         "apiVersion": "touchstone.dev/v1alpha1",
         "kind": "FinetuneJob",
         "metadata": {"name": "tune"},
         "spec": {
-            "baseModel": {"uri": "hf://organisation/model"},
+            "baseModel": {"uri": "file:///var/lib/touchstone/work/files/not-there"},
             "method": {"type": "LoRA", "lora": {"rank": 8}},
             "dataset": {"uri": "s3://data/train.jsonl", "format": "ChatML"},
             "output": {"uri": "s3://models/tune"},
+            "ttlSecondsAfterFinished": 0,
         },
     }
     kubernetes.apply(job)
-    kubernetes.until(lambda: kubernetes.condition("finetunejob", "tune", "Stalled"), "a condition of the FinetuneJob")
+    find = ("get", "finetunejob", "tune", "-n", "default", "--ignore-not-found")
+    kubernetes.until(lambda: not kubernetes.kubectl(*find), "the end of the FinetuneJob")
     maps = ("configmaps", "-n", "default", "-l", "touchstone.dev/kind=ModelDeployment")
     before = len(kubernetes.get(*maps)["items"])
     limit = {"spec": {"rollout": {"revisionHistoryLimit": 0}}}

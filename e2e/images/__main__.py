@@ -25,11 +25,13 @@ SOURCES = {
     "engine-vllm": ("services/inference", "services/runtime", "protos/gen"),
     "retrieval": ("services/retrieval", "services/runtime", "protos/gen"),
     "evaluation": ("services/evaluation", "services/runtime", "protos/gen"),
+    "finetuning": ("services/finetuning", "services/runtime", "protos/gen"),
+    "trainer": ("services/finetuning", "services/runtime", "protos/gen"),
     "trials": (),
 }
 """What each image is made of, beside what all share."""
-BY_NAME_ONLY = ("engine-vllm",)
-"""Images that are built only when they are asked for: this one has 8 GB."""
+BY_NAME_ONLY = ("engine-vllm", "trainer")
+"""Images that are built only when they are asked for: they have 8 and 5 GB."""
 ARCHIVES = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "touchstone" / "images"
 CERTIFICATES = os.environ.get("SSL_CERT_FILE", "")
 
