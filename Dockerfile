@@ -65,7 +65,7 @@ RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync packag
 
 # PyTorch and what it needs of CUDA; our own packages lie beside them, so that a change of code does not make 5 GB anew.
 FROM build AS build-trainer
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning train postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning train nf4 postgresql s3 hf
 
 FROM build AS build-trainer-packages
 COPY protos/gen protos/gen
