@@ -297,7 +297,7 @@ kept with the artefacts where those are on a volume, else here too.
 {{- $component := index . 1 -}}
 {{- $replicas := int (index . 2).replicas -}}
 {{- with (index . 2).work -}}
-{{- if not .existingClaim -}}
+{{- if and $replicas (not .existingClaim) -}}
 {{- if and (gt $replicas 1) (not (has "ReadWriteMany" .accessModes)) -}}
 {{- fail (printf "%s.worker.work.accessModes: %d replicas share the volume, so it must be ReadWriteMany" $component $replicas) -}}
 {{- end -}}
