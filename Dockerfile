@@ -19,6 +19,7 @@ COPY services/inference/pyproject.toml services/inference/
 COPY services/retrieval/pyproject.toml services/retrieval/
 COPY services/evaluation/pyproject.toml services/evaluation/
 COPY services/finetuning/pyproject.toml services/finetuning/
+COPY services/data/pyproject.toml services/data/
 COPY services/local/pyproject.toml services/local/
 
 FROM build AS build-operator

@@ -266,17 +266,14 @@ automountServiceAccountToken: false
 {{- end -}}
 
 {{/*
-Where a worker keeps what outlives its pods. What users name by file:// lies beside that, not in it. What is fetched is
-kept with the artefacts where those are on a volume, else here too.
+Where a worker keeps what outlives its pods: "finetuning". What users name by file:// lies beside that, not in it, at the
+same place for all workers.
 */}}
 {{- define "touchstone.workVariables" -}}
 - name: TOUCHSTONE_WORK_DIR
-  value: /var/lib/touchstone/work/own
+  value: /var/lib/touchstone/work/{{ . }}
 - name: TOUCHSTONE_FILE_ROOT
   value: /var/lib/touchstone/work/files
-{{- if .Values.artefacts.persistence.enabled }}
-{{ include "touchstone.artefactVariables" . }}
-{{- end }}
 {{- end -}}
 
 {{- define "touchstone.workMount" -}}

@@ -26,9 +26,11 @@
   (dict "name" "TOUCHSTONE_STOP_SECONDS" "value" (toString $worker.stopSeconds))
   (dict "name" "TOUCHSTONE_RETENTION_DAYS" "value" (toString $worker.retentionDays))
 -}}
+{{- /* What is fetched is kept with the artefacts where those are on a volume, else with the work. */}}
+{{- $cache := ternary (include "touchstone.artefactVariables" .) "" .Values.artefacts.persistence.enabled -}}
 {{- include "touchstone.container" (dict
   "root" . "name" "worker" "image" "trainer" "module" "touchstone_finetuning.worker" "resources" $worker.resources
-  "env" (printf "%s\n%s\n%s" (toYaml $env) (include "touchstone.finetuningVariables" .) (include "touchstone.workVariables" .))
+  "env" (printf "%s\n%s\n%s\n%s" (toYaml $env) (include "touchstone.finetuningVariables" .) (include "touchstone.workVariables" "finetuning") $cache | trim)
   "envFrom" (printf "%s\n%s" (include "touchstone.artefactEnvFrom" .) (include "touchstone.secretEnvFrom" $worker.existingSecret) | trim)
   "mounts" (printf "%s\n%s" (include "touchstone.workMount" .) (include "touchstone.artefactMounts" .) | trim)
 ) -}}
