@@ -1,5 +1,5 @@
 # The images of the platform, one target each: operator, router, engine, engine-vllm, retrieval, evaluation,
-# finetuning, trainer, trials.
+# data, finetuning, trainer, trials.
 #
 # Behind a proxy that signs with a certificate of its own, pass that as the secret `certificates`: it stays out of the images.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
@@ -56,6 +56,13 @@ COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/evaluation services/evaluation
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 hf
+
+FROM build AS build-data
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-data postgresql s3 hf
+COPY protos/gen protos/gen
+COPY services/runtime services/runtime
+COPY services/data services/data
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-data postgresql s3 hf
 
 FROM build AS build-finetuning
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning postgresql s3 hf
@@ -148,6 +155,11 @@ FROM final AS evaluation
 LABEL org.opencontainers.image.title="touchstone-evaluation" org.opencontainers.image.description="Evaluation: server and worker."
 COPY --from=build-evaluation /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_evaluation"]
+
+FROM final AS data
+LABEL org.opencontainers.image.title="touchstone-data" org.opencontainers.image.description="Data: server and worker."
+COPY --from=build-data /app/.venv /app/.venv
+ENTRYPOINT ["python", "-m", "touchstone_data"]
 
 FROM final AS finetuning
 LABEL org.opencontainers.image.title="touchstone-finetuning" org.opencontainers.image.description="Finetuning: server."

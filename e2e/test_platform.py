@@ -235,7 +235,8 @@ async def test_a_pod_of_another_namespace_reaches_the_router_and_nothing_behind_
     staying = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
     engine = next(f"{pod['status']['podIP']}:50051" for pod in staying)
     router = kubernetes.service_address("touchstone-router", 50051)
-    ports = {"evaluation": 50051, "retrieval": 50051, "finetuning": 50051, "postgresql": 5432, "valkey": 6379}
+    ports = {"postgresql": 5432, "valkey": 6379}
+    ports |= dict.fromkeys(("evaluation", "retrieval", "data", "finetuning"), 50051)
     behind = [pod_address(kubernetes, component, port) for component, port in ports.items()]
     assert reached_from(kubernetes, release, "strangers", [router, engine, *behind]) == [router]
     deployment = ("modeldeployment", "support-assistant", "-n", "default")

@@ -25,6 +25,7 @@ SOURCES = {
     "engine-vllm": ("services/inference", "services/runtime", "protos/gen"),
     "retrieval": ("services/retrieval", "services/runtime", "protos/gen"),
     "evaluation": ("services/evaluation", "services/runtime", "protos/gen"),
+    "data": ("services/data", "services/runtime", "protos/gen"),
     "finetuning": ("services/finetuning", "services/runtime", "protos/gen"),
     "trainer": ("services/finetuning", "services/runtime", "protos/gen"),
     "trials": (),

@@ -1,0 +1,29 @@
+{{/* What server and worker of data share. */}}
+{{- define "touchstone.dataVariables" -}}
+{{ include "touchstone.databaseVariable" (list . "data") }}
+{{ include "touchstone.brokerVariable" . }}
+{{- end -}}
+
+{{- define "touchstone.dataServer" -}}
+{{- $env := list
+  (dict "name" "TOUCHSTONE_LISTEN" "value" "0.0.0.0:50051")
+  (dict "name" "TOUCHSTONE_DRAIN_DELAY_SECONDS" "value" (toString .Values.data.server.drainDelaySeconds))
+  (dict "name" "TOUCHSTONE_GRACE_SECONDS" "value" (toString .Values.data.server.graceSeconds))
+-}}
+{{- include "touchstone.container" (dict
+  "root" . "name" "server" "image" "data" "module" "touchstone_data" "resources" .Values.data.server.resources
+  "env" (printf "%s\n%s" (toYaml $env) (include "touchstone.dataVariables" .))
+  "ports" (toYaml (list (dict "name" "grpc" "containerPort" 50051)))
+  "probes" (include "touchstone.grpcProbes" .)
+) -}}
+{{- end -}}
+
+{{- define "touchstone.dataWorker" -}}
+{{- $worker := .Values.data.worker -}}
+{{- include "touchstone.container" (dict
+  "root" . "name" "worker" "image" "data" "module" "touchstone_data.worker" "resources" $worker.resources
+  "env" (printf "%s\n%s\n%s" (include "touchstone.dataVariables" .) (include "touchstone.workVariables" "data") (include "touchstone.artefactVariables" .))
+  "envFrom" (printf "%s\n%s" (include "touchstone.artefactEnvFrom" .) (include "touchstone.secretEnvFrom" $worker.existingSecret) | trim)
+  "mounts" (printf "%s\n%s" (include "touchstone.workMount" .) (include "touchstone.artefactMounts" .) | trim)
+) -}}
+{{- end -}}
