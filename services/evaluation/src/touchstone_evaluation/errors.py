@@ -6,6 +6,7 @@ DomainError
 ├── RunNotFound          NOT_FOUND
 ├── SelectionNotFound    NOT_FOUND
 ├── RankingImpossible    FAILED_PRECONDITION  the runs cannot be ranked together
+├── DiagnosisImpossible  FAILED_PRECONDITION  a run's failures cannot be sorted
 ├── TaskBroken           INTERNAL       an installed task cannot be used
 ├── TaskFailed           INTERNAL       a task could not deal with an item
 ├── DatasetInvalid       INVALID        a dataset is not what the specification says
@@ -61,6 +62,15 @@ class RankingImpossible(errors.FailedPrecondition):
     """The runs cannot be ranked together."""
 
     reason = "RANKING_IMPOSSIBLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+
+
+class DiagnosisImpossible(errors.FailedPrecondition):
+    """A run's failures cannot be sorted."""
+
+    reason = "DIAGNOSIS_IMPOSSIBLE"
 
     def __init__(self, cause: str) -> None:
         super().__init__(cause)

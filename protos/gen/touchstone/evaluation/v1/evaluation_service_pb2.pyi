@@ -221,6 +221,78 @@ VERDICT_ERROR: Verdict.ValueType  # 4
 """VERDICT_ERROR: it could not be measured."""
 global___Verdict = Verdict
 
+class _Lack:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _LackEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Lack.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    LACK_UNSPECIFIED: _Lack.ValueType  # 0
+    """LACK_UNSPECIFIED is never sent."""
+    LACK_FORM: _Lack.ValueType  # 1
+    """LACK_FORM: the content was there or may be, and not in the form that was asked for."""
+    LACK_KNOWLEDGE: _Lack.ValueType  # 2
+    """LACK_KNOWLEDGE: the form was right, the content was not, and nothing had been put before the model."""
+    LACK_SEARCH: _Lack.ValueType  # 3
+    """LACK_SEARCH: the index did not find what was needed."""
+    LACK_READING: _Lack.ValueType  # 4
+    """LACK_READING: what was needed stood before the model, and its answer is wrong."""
+
+class Lack(_Lack, metaclass=_LackEnumTypeWrapper):
+    """Lack is what an answer that failed was short of."""
+
+LACK_UNSPECIFIED: Lack.ValueType  # 0
+"""LACK_UNSPECIFIED is never sent."""
+LACK_FORM: Lack.ValueType  # 1
+"""LACK_FORM: the content was there or may be, and not in the form that was asked for."""
+LACK_KNOWLEDGE: Lack.ValueType  # 2
+"""LACK_KNOWLEDGE: the form was right, the content was not, and nothing had been put before the model."""
+LACK_SEARCH: Lack.ValueType  # 3
+"""LACK_SEARCH: the index did not find what was needed."""
+LACK_READING: Lack.ValueType  # 4
+"""LACK_READING: what was needed stood before the model, and its answer is wrong."""
+global___Lack = Lack
+
+class _Advice:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AdviceEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Advice.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ADVICE_UNSPECIFIED: _Advice.ValueType  # 0
+    """ADVICE_UNSPECIFIED is never sent."""
+    ADVICE_NONE: _Advice.ValueType  # 1
+    """ADVICE_NONE: nothing failed."""
+    ADVICE_FINETUNE: _Advice.ValueType  # 2
+    """ADVICE_FINETUNE: form is missing. Constrain the output or mend the prompt, and finetune where that does not do."""
+    ADVICE_RETRIEVE: _Advice.ValueType  # 3
+    """ADVICE_RETRIEVE: knowledge is missing, which an index brings and finetuning does not."""
+    ADVICE_MEND_SEARCH: _Advice.ValueType  # 4
+    """ADVICE_MEND_SEARCH: there is an index, and it does not find."""
+    ADVICE_CHANGE_MODEL: _Advice.ValueType  # 5
+    """ADVICE_CHANGE_MODEL: what was needed stood in the prompt and was not used."""
+    ADVICE_UNCLEAR: _Advice.ValueType  # 6
+    """ADVICE_UNCLEAR: no part is most of the failures, or too few items failed to tell."""
+
+class Advice(_Advice, metaclass=_AdviceEnumTypeWrapper):
+    """Advice is what to do about failures."""
+
+ADVICE_UNSPECIFIED: Advice.ValueType  # 0
+"""ADVICE_UNSPECIFIED is never sent."""
+ADVICE_NONE: Advice.ValueType  # 1
+"""ADVICE_NONE: nothing failed."""
+ADVICE_FINETUNE: Advice.ValueType  # 2
+"""ADVICE_FINETUNE: form is missing. Constrain the output or mend the prompt, and finetune where that does not do."""
+ADVICE_RETRIEVE: Advice.ValueType  # 3
+"""ADVICE_RETRIEVE: knowledge is missing, which an index brings and finetuning does not."""
+ADVICE_MEND_SEARCH: Advice.ValueType  # 4
+"""ADVICE_MEND_SEARCH: there is an index, and it does not find."""
+ADVICE_CHANGE_MODEL: Advice.ValueType  # 5
+"""ADVICE_CHANGE_MODEL: what was needed stood in the prompt and was not used."""
+ADVICE_UNCLEAR: Advice.ValueType  # 6
+"""ADVICE_UNCLEAR: no part is most of the failures, or too few items failed to tell."""
+global___Advice = Advice
+
 class _SelectionState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -1392,6 +1464,124 @@ class CancelRunResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["run", b"run"]) -> None: ...
 
 global___CancelRunResponse = CancelRunResponse
+
+@typing.final
+class DiagnosisPart(google.protobuf.message.Message):
+    """DiagnosisPart are the failures of one kind."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LACK_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    SHARE_FIELD_NUMBER: builtins.int
+    CI_LOW_FIELD_NUMBER: builtins.int
+    CI_HIGH_FIELD_NUMBER: builtins.int
+    EXAMPLES_FIELD_NUMBER: builtins.int
+    lack: global___Lack.ValueType
+    """lack is what was missing."""
+    count: builtins.int
+    """count is how many answers."""
+    share: builtins.float
+    """share of all failures."""
+    ci_low: builtins.float
+    """ci_low and ci_high bound the share (Wilson)."""
+    ci_high: builtins.float
+    """ci_high is the upper bound."""
+    @property
+    def examples(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """examples are ids of the first items that failed so."""
+
+    def __init__(
+        self,
+        *,
+        lack: global___Lack.ValueType = ...,
+        count: builtins.int = ...,
+        share: builtins.float = ...,
+        ci_low: builtins.float = ...,
+        ci_high: builtins.float = ...,
+        examples: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ci_high", b"ci_high", "ci_low", b"ci_low", "count", b"count", "examples", b"examples", "lack", b"lack", "share", b"share"]) -> None: ...
+
+global___DiagnosisPart = DiagnosisPart
+
+@typing.final
+class Diagnosis(google.protobuf.message.Message):
+    """Diagnosis is what the items of a suite say."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SUITE_FIELD_NUMBER: builtins.int
+    ANSWERS_FIELD_NUMBER: builtins.int
+    FAILURES_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    ADVICE_FIELD_NUMBER: builtins.int
+    suite: builtins.str
+    """suite is the suite's name."""
+    answers: builtins.int
+    """answers that were scored."""
+    failures: builtins.int
+    """failures among them."""
+    advice: global___Advice.ValueType
+    """advice that follows: of the part that is more than half of the failures with confidence."""
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DiagnosisPart]:
+        """parts of the failures, the largest first."""
+
+    def __init__(
+        self,
+        *,
+        suite: builtins.str = ...,
+        answers: builtins.int = ...,
+        failures: builtins.int = ...,
+        parts: collections.abc.Iterable[global___DiagnosisPart] | None = ...,
+        advice: global___Advice.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["advice", b"advice", "answers", b"answers", "failures", b"failures", "parts", b"parts", "suite", b"suite"]) -> None: ...
+
+global___Diagnosis = Diagnosis
+
+@typing.final
+class DiagnoseRunRequest(google.protobuf.message.Message):
+    """DiagnoseRunRequest names a run."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DISPATCH_ID_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    dispatch_id: builtins.str
+    """dispatch_id names a completed run. Required."""
+    confidence: builtins.float
+    """confidence of the intervals. 0: 0.95."""
+    def __init__(
+        self,
+        *,
+        dispatch_id: builtins.str = ...,
+        confidence: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["confidence", b"confidence", "dispatch_id", b"dispatch_id"]) -> None: ...
+
+global___DiagnoseRunRequest = DiagnoseRunRequest
+
+@typing.final
+class DiagnoseRunResponse(google.protobuf.message.Message):
+    """DiagnoseRunResponse is what the run's items say."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    DIAGNOSES_FIELD_NUMBER: builtins.int
+    @property
+    def diagnoses(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Diagnosis]:
+        """diagnoses are by suite, in the order of the run."""
+
+    def __init__(
+        self,
+        *,
+        diagnoses: collections.abc.Iterable[global___Diagnosis] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["diagnoses", b"diagnoses"]) -> None: ...
+
+global___DiagnoseRunResponse = DiagnoseRunResponse
 
 @typing.final
 class RankRevisionsRequest(google.protobuf.message.Message):

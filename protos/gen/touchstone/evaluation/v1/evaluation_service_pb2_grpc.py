@@ -60,6 +60,11 @@ class EvaluationServiceStub(object):
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
                 response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
                 _registered_method=True)
+        self.DiagnoseRun = channel.unary_unary(
+                '/touchstone.evaluation.v1.EvaluationService/DiagnoseRun',
+                request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunRequest.SerializeToString,
+                response_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunResponse.FromString,
+                _registered_method=True)
         self.StartSelection = channel.unary_unary(
                 '/touchstone.evaluation.v1.EvaluationService/StartSelection',
                 request_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.StartSelectionRequest.SerializeToString,
@@ -116,6 +121,14 @@ class EvaluationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiagnoseRun(self, request, context):
+        """DiagnoseRun says of each suite of a completed run whether its failures are of form or of knowledge, and what that asks
+        for. Suites whose task cannot tell are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartSelection(self, request, context):
         """StartSelection begins to choose among revisions that completed runs measured. Starting again with the same
         selection_id returns the same selection.
@@ -165,6 +178,11 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.RankRevisions,
                     request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.FromString,
                     response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.SerializeToString,
+            ),
+            'DiagnoseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiagnoseRun,
+                    request_deserializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunRequest.FromString,
+                    response_serializer=touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunResponse.SerializeToString,
             ),
             'StartSelection': grpc.unary_unary_rpc_method_handler(
                     servicer.StartSelection,
@@ -318,6 +336,33 @@ class EvaluationService(object):
             '/touchstone.evaluation.v1.EvaluationService/RankRevisions',
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsRequest.SerializeToString,
             touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.RankRevisionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiagnoseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/touchstone.evaluation.v1.EvaluationService/DiagnoseRun',
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunRequest.SerializeToString,
+            touchstone_dot_evaluation_dot_v1_dot_evaluation__service__pb2.DiagnoseRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,14 @@ class EvaluationServiceStub:
     ]
     """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
 
+    DiagnoseRun: grpc.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunResponse,
+    ]
+    """DiagnoseRun says of each suite of a completed run whether its failures are of form or of knowledge, and what that asks
+    for. Suites whose task cannot tell are left out.
+    """
+
     StartSelection: grpc.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionRequest,
         touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionResponse,
@@ -103,6 +111,14 @@ class EvaluationServiceAsyncStub:
         touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse,
     ]
     """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
+
+    DiagnoseRun: grpc.aio.UnaryUnaryMultiCallable[
+        touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunRequest,
+        touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunResponse,
+    ]
+    """DiagnoseRun says of each suite of a completed run whether its failures are of form or of knowledge, and what that asks
+    for. Suites whose task cannot tell are left out.
+    """
 
     StartSelection: grpc.aio.UnaryUnaryMultiCallable[
         touchstone.evaluation.v1.evaluation_service_pb2.StartSelectionRequest,
@@ -166,6 +182,16 @@ class EvaluationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.RankRevisionsResponse]]:
         """RankRevisions ranks the revisions that completed runs measured, from head to head over the items of one suite."""
+
+    @abc.abstractmethod
+    def DiagnoseRun(
+        self,
+        request: touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunResponse, collections.abc.Awaitable[touchstone.evaluation.v1.evaluation_service_pb2.DiagnoseRunResponse]]:
+        """DiagnoseRun says of each suite of a completed run whether its failures are of form or of knowledge, and what that asks
+        for. Suites whose task cannot tell are left out.
+        """
 
     @abc.abstractmethod
     def StartSelection(

@@ -1,15 +1,19 @@
 """Runs as protos. Pure."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 
 from touchstone_evaluation.api import specs
+from touchstone_evaluation.core.diagnosing import Advice, Diagnosis
+from touchstone_evaluation.core.items import ItemDigest
 from touchstone_evaluation.core.matches import Standing
 from touchstone_evaluation.core.results import BusinessValue, CriterionResult, Interval, MetricValue, Slice
 from touchstone_evaluation.core.runs import Run, RunState
 from touchstone_evaluation.core.spec import Verdict
+from touchstone_evaluation.core.task import Lack
 from touchstone_evaluation.service.evaluations import Leaderboard
 
 _STATES = {
@@ -164,4 +168,41 @@ def _standing(standing: Standing, found: Leaderboard) -> pb.Standing:
         elo_high=standing.elo_spread.high,
         matches=standing.matches,
         points=standing.points,
+    )
+
+
+_LACKS = {
+    Lack.FORM: pb.LACK_FORM,
+    Lack.KNOWLEDGE: pb.LACK_KNOWLEDGE,
+    Lack.SEARCH: pb.LACK_SEARCH,
+    Lack.READING: pb.LACK_READING,
+}
+_ADVICES = {
+    Advice.NONE: pb.ADVICE_NONE,
+    Advice.FINETUNE: pb.ADVICE_FINETUNE,
+    Advice.RETRIEVE: pb.ADVICE_RETRIEVE,
+    Advice.MEND_SEARCH: pb.ADVICE_MEND_SEARCH,
+    Advice.CHANGE_MODEL: pb.ADVICE_CHANGE_MODEL,
+    Advice.UNCLEAR: pb.ADVICE_UNCLEAR,
+}
+
+
+def diagnosis(found: Diagnosis, names: Mapping[ItemDigest, str]) -> pb.Diagnosis:
+    """Write a diagnosis."""
+    return pb.Diagnosis(
+        suite=found.suite,
+        answers=found.answers,
+        failures=found.failures,
+        advice=_ADVICES[found.advice],
+        parts=[
+            pb.DiagnosisPart(
+                lack=_LACKS[part.lack],
+                count=part.count,
+                share=part.share,
+                ci_low=part.interval.low,
+                ci_high=part.interval.high,
+                examples=[names[item] for item in part.examples],
+            )
+            for part in found.parts
+        ],
     )

@@ -73,6 +73,12 @@ class EvaluationServicer(pb_grpc.EvaluationServiceServicer):
         )
         return convert.leaderboard(await asyncio.to_thread(self._evaluations.rank, question))
 
+    async def DiagnoseRun(self, request: pb.DiagnoseRunRequest, context: Any) -> pb.DiagnoseRunResponse:  # noqa: N802
+        """Say what the failures of a run were short of."""
+        confidence = request.confidence or DEFAULT_CONFIDENCE
+        found = await asyncio.to_thread(self._evaluations.diagnose, request.dispatch_id, confidence)
+        return pb.DiagnoseRunResponse(diagnoses=[convert.diagnosis(*finding) for finding in found])
+
     async def StartSelection(  # noqa: N802
         self, request: pb.StartSelectionRequest, context: Any
     ) -> pb.StartSelectionResponse:

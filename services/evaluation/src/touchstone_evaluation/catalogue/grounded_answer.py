@@ -6,7 +6,7 @@ from typing import cast
 from touchstone_evaluation.core import extracting, normalising, ranking
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Prompt, Seat, Steps, share, share_among
+from touchstone_evaluation.core.task import Lack, LoadShape, Mean, Metric, Prompt, Seat, Steps, share, share_among
 
 _PARTS = {
     "right_with_passage": (Goal.MAXIMIZE, "right, and a relevant passage was before the model"),
@@ -75,6 +75,15 @@ class GroundedAnswer:
         if not any(normalising.normalise(answer) for answer in item.answers):
             return "no gold answer"
         return "" if item.relevant_texts or item.relevant_documents else "no relevant text or document"
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """The part that an answer was sorted into says it."""
+        parts = {
+            "malformed": Lack.FORM,
+            "wrong_with_passage": Lack.READING,
+            "wrong_without_passage": Lack.SEARCH,
+        }
+        return next((lack for name, lack in parts.items() if values[name]), None)
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from touchstone_evaluation.core import instructions
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Prompt, share, share_among
+from touchstone_evaluation.core.task import Lack, LoadShape, Metric, Outcome, Prompt, share, share_among
 
 
 class InstructionFollowing:
@@ -49,6 +49,10 @@ class InstructionFollowing:
         if not isinstance(named, list) or not isinstance(arguments, list) or not 0 < len(named) == len(arguments):
             return "checks.instructions and checks.arguments are not two lists of one length"
         return next(filter(None, (instructions.fault(kind, given) for kind, given in _wanted(item))), "")
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """Instructions are about form only."""
+        return None if values["prompt_strict"] else Lack.FORM
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

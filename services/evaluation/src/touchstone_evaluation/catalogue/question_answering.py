@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from touchstone_evaluation.core import normalising
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Mean, Metric, Outcome, Prompt
+from touchstone_evaluation.core.task import Lack, LoadShape, Mean, Metric, Outcome, Prompt
 
 _METRICS = (
     Metric(
@@ -63,6 +63,12 @@ class QuestionAnswering:
     def unfit(self, item: Item) -> str:
         """An item without a gold answer cannot be scored."""
         return "" if any(normalising.normalise(answer) for answer in item.answers) else "no gold answer"
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """What holds a gold answer among other words lacks form."""
+        if values["exact_match"]:
+            return None
+        return Lack.FORM if values["contains"] else Lack.KNOWLEDGE
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

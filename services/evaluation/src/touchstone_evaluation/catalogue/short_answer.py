@@ -10,7 +10,7 @@ from touchstone_evaluation.core.extracting import Extracted, Kind
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Goal, Json, Parameters, SubjectKind
 from touchstone_evaluation.core.statistics import Floats
-from touchstone_evaluation.core.task import Corpus, LoadShape, Metric, Prompt, Seat, Steps, share
+from touchstone_evaluation.core.task import Corpus, Lack, LoadShape, Metric, Prompt, Seat, Steps, share
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MAX_TEMPLATES = 10
@@ -94,6 +94,13 @@ class ShortAnswer:
     def unfit(self, item: Item) -> str:
         """An item needs an answer."""
         return "" if item.answers else "it has no answer"
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """What is right only if read flexibly, or gives nothing of the kind, lacks form."""
+        if values["strict_match"] == 1:
+            return None
+        has_content = values["flexible_match"] == 1 or values["extracted"] < 1
+        return Lack.FORM if has_content else Lack.KNOWLEDGE
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

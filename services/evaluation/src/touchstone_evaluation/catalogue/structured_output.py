@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from touchstone_evaluation.core import json_answers
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.spec import Json, Parameters, SubjectKind
-from touchstone_evaluation.core.task import LoadShape, Metric, Outcome, Prompt, share
+from touchstone_evaluation.core.task import Lack, LoadShape, Metric, Outcome, Prompt, share
 
 _METRICS = (
     share(
@@ -65,6 +65,12 @@ class StructuredOutput:
         """The first answer is the gold document."""
         gold = json_answers.strict(item.answers[0]) if item.answers else json_answers.ABSENT
         return "its first answer is no JSON document" if gold is json_answers.ABSENT else ""
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """What the schema refuses lacks form; what it takes, with other values than the gold's, knowledge."""
+        if values["exact"]:
+            return None
+        return Lack.KNOWLEDGE if values["schema_valid"] else Lack.FORM
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Item by item."""

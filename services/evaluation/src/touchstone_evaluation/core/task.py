@@ -8,6 +8,7 @@ of all items become one number.
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from touchstone_evaluation.core.items import Item
@@ -339,6 +340,28 @@ class Described(Protocol):
 
     def load(self, parameters: Parameters) -> LoadShape | None:
         """Return the load to put on; None to ask item by item."""
+        ...
+
+
+class Lack(StrEnum):
+    """What an answer that failed was short of."""
+
+    FORM = "Form"
+    """The content was there or may be, and not in the form that was asked for."""
+    KNOWLEDGE = "Knowledge"
+    """The form was right, the content was not, and nothing had been put before the model."""
+    SEARCH = "Search"
+    """The index did not find what was needed."""
+    READING = "Reading"
+    """What was needed stood before the model, and its answer is wrong."""
+
+
+@runtime_checkable
+class Diagnosable(Protocol):
+    """A task whose values tell what an answer was short of."""
+
+    def lack(self, values: Mapping[str, float]) -> Lack | None:
+        """Say what an answer with these values was short of; None: it did not fail."""
         ...
 
 

@@ -3,16 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from touchstone_runtime.errors import Violation
 
 from touchstone_evaluation import errors
 from touchstone_evaluation.core import costs, leaderboard, matches, validation
+from touchstone_evaluation.core.diagnosing import Diagnosis, diagnose
+from touchstone_evaluation.core.items import ItemDigest
 from touchstone_evaluation.core.leaderboard import Entry
 from touchstone_evaluation.core.matches import Ranking
 from touchstone_evaluation.core.runs import Run, RunState
-from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, RunSpec, Subject, split
-from touchstone_evaluation.core.task import Task
+from touchstone_evaluation.core.spec import DEFAULT_CONFIDENCE, RunSpec, Side, Subject, split
+from touchstone_evaluation.core.task import Diagnosable, Task
 from touchstone_evaluation.ports import Runs
 from touchstone_evaluation.service.course import Course
 
@@ -41,6 +44,13 @@ class Leaderboard:
     """By the names in the ranking; golds as a player are missing."""
     matches: int
     items: int
+
+
+class Finding(NamedTuple):
+    """A diagnosis, and how its examples are called in the dataset."""
+
+    diagnosis: Diagnosis
+    names: Mapping[ItemDigest, str]
 
 
 class Evaluations:
@@ -101,6 +111,35 @@ class Evaluations:
             matches=len(played),
             items=len({match.cluster for match in played}),
         )
+
+    def diagnose(self, dispatch_id: str, confidence: float) -> list[Finding]:
+        """Say of each suite of a run what its failures were short of.
+
+        Raises:
+            SpecInvalid: The confidence is none.
+            RunNotFound: There is no such run.
+            DiagnosisImpossible: The run is not completed, or no task of it can tell.
+        """
+        faults = list(validation.level("confidence", confidence))
+        if faults:
+            raise errors.SpecInvalid(faults)
+        run = self._runs.get(dispatch_id)
+        if run.state is not RunState.COMPLETED:
+            raise errors.DiagnosisImpossible(f"The run {dispatch_id} is {run.state}; it must be completed.")
+        scores = [score for score in self._runs.scores(dispatch_id) if not score.error]
+        found = []
+        for suite in run.spec.suites:
+            task = self._tasks[suite.task]
+            if not isinstance(task, Diagnosable):
+                continue
+            own = [score for score in scores if score.asking[::2] == (suite.name, Side.SUBJECT)]
+            diagnosis = diagnose(suite.name, own, [task.lack(score.values) for score in own], confidence=confidence)
+            named = {item for part in diagnosis.parts for item in part.examples}
+            items = self._runs.items(dispatch_id, suite.name, sorted(named))
+            found.append(Finding(diagnosis, dict(zip(sorted(named), (item.id for item in items), strict=True))))
+        if not found:
+            raise errors.DiagnosisImpossible(f"No task of the run {dispatch_id} tells form from knowledge.")
+        return found
 
     def _entry(self, dispatch_id: str, question: RankQuestion) -> Entry:
         run = self._runs.get(dispatch_id)

@@ -1,4 +1,4 @@
-"""Commands about what was measured: report, rank."""
+"""Commands about what was measured: report, diagnose, rank."""
 
 import click
 
@@ -26,7 +26,16 @@ def rank(session: Session, metric: str, evalruns: tuple[str, ...], namespace: st
     run(_rank(session, metric, evalruns, namespace, control_length=control_length))
 
 
-COMMANDS = (report, rank)
+@click.command()
+@click.argument("evalrun")
+@namespace_option
+@click.pass_obj
+def diagnose(session: Session, evalrun: str, namespace: str) -> None:
+    """Say whether the failures of an EVALRUN are of form or of knowledge, and what that asks for."""
+    run(_diagnose(session, evalrun, namespace))
+
+
+COMMANDS = (report, diagnose, rank)
 
 
 async def _report(session: Session, name: str, namespace: str, *, open_report: bool) -> None:
@@ -46,6 +55,21 @@ async def _report(session: Session, name: str, namespace: str, *, open_report: b
     click.echo(f"Report: {where}" if where else "There is no report yet; the run has not finished.")
     if open_report and where:
         click.launch(where)
+
+
+async def _diagnose(session: Session, name: str, namespace: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from touchstone_local import diagnoses, fields, leaderboards  # noqa: PLC0415
+    from touchstone_local.kube.resources import EVAL_RUNS  # noqa: PLC0415
+
+    async with await session.connect() as cluster:
+        listing = await cluster.list(EVAL_RUNS, namespace=namespace)
+    (dispatch_id,) = leaderboards.dispatch_ids({fields.name(each): each for each in listing.items}, [name])
+    console = Console(highlight=False)
+    for found in (await diagnoses.diagnose(session.addresses().evaluation, dispatch_id)).diagnoses:
+        console.print(diagnoses.table(found))
+        click.echo(diagnoses.advice(found))
 
 
 async def _rank(session: Session, metric: str, names: tuple[str, ...], namespace: str, *, control_length: bool) -> None:
