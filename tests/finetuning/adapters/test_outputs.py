@@ -1,5 +1,6 @@
 """Artefacts: one folder by its contents, there whole or not at all."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,15 @@ def test_the_same_contents_are_published_once(tmp_path: Path, sources: ArtefactS
 def test_an_output_outside_the_root_is_refused(sources: ArtefactSources, made: Path) -> None:
     with pytest.raises(UriInvalid, match="must lie below"):
         FolderOutputs(sources).publish(made, "file:///somewhere/else")
+
+
+def test_what_the_platform_made_may_be_read_but_not_written(tmp_path: Path, made: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(made, store / "datasets")
+    sources = ArtefactSources(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", store=store)
+    assert sources.fetch(Source(uri=f"file://{store}/datasets")).path == store / "datasets"
+    with pytest.raises(UriInvalid, match=r"must lie below .*/files$"):
+        sources.own_file(f"file://{store}/datasets")
 
 
 def test_a_place_that_cannot_be_written_leaves_nothing_half(

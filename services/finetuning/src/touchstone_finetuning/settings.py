@@ -48,12 +48,13 @@ class WorkerSettings(CommonSettings):
     """Folder of workspaces and checkpoints. Required; with several workers a shared volume, or a training that moves to
     another worker begins anew."""
     artefacts_uri: str = ""
-    """Artefact store; only its folder is of use here, as the default place of the cache."""
+    """Artefact store. Of use here where it is a folder: as the default place of the cache, and for snapshots in it."""
     cache_dir: Path | None = None
     """Folder of downloaded artefacts. Unset: `artefacts` below the store if it is a folder, else in `work_dir`."""
     file_root: Path = Path("/")
     """`file://` addresses of bases, data sets, checkpoints and outputs must lie below it. In a cluster, set it to a
-    volume that holds nothing else: whoever may create a FinetuneJob reads and writes there."""
+    volume that holds nothing else: whoever may create a FinetuneJob reads and writes there. Bases and data sets may
+    also lie below `artefacts_uri`."""
     trainer_python: str = setting(default=sys.executable)
     """Interpreter that has torch and the rest of touchstone-finetuning[train]. Default: the worker's own."""
     trainer_threads: int = setting(default=0, minimum=0, maximum=1024)

@@ -5,6 +5,7 @@ import os
 from datetime import timedelta
 from functools import lru_cache
 from importlib import metadata
+from pathlib import Path
 
 from touchstone_runtime import telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
@@ -29,7 +30,9 @@ logger = logging.getLogger(__name__)
 def conductor(settings: WorkerSettings) -> Conductor:
     """Make what runs trainings."""
     cache = cache_folder(settings.artefacts_uri, settings.cache_dir, otherwise=settings.work_dir / ".cache")
-    sources = ArtefactSources(Resolver(cache), file_root=settings.file_root)
+    is_folder = settings.artefacts_uri.startswith("file://")
+    store = Path(settings.artefacts_uri.removeprefix("file://")) if is_folder else None
+    sources = ArtefactSources(Resolver(cache), file_root=settings.file_root, store=store)
     return Conductor(
         sources=sources,
         datasets=FileDatasets(),
