@@ -15,12 +15,15 @@ from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
 from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.adapters.workshops import FolderWorkshops
+from touchstone_data.catalogue.detectors import StepDetectors
 from touchstone_data.core.planning import StageKind
 from touchstone_data.core.spec import PipelineSpec, Source, StepUse
 from touchstone_data.core.steps import Step
 from touchstone_data.ports import Pipeline, Unit
+from touchstone_data.reporting.page import HtmlReporter
 from touchstone_data.service.course import Course
 from touchstone_data.service.deciding_work import Deciding
+from touchstone_data.service.inspecting import Inspecting
 from touchstone_data.service.making import Maker
 from touchstone_data.service.pipelines import PipelineDesk
 from touchstone_data.service.reading_work import Reading
@@ -68,7 +71,9 @@ class Bench:
                 StageKind.READ: Reading(SourceFiles(resolver, file_root=root)),
                 StageKind.WORK: ShardWork(maker),
                 StageKind.DECIDE: Deciding(maker),
-                StageKind.WRITE: Writing(self.pipelines, shelf, self.steps, now=self.clock),
+                StageKind.WRITE: Writing(
+                    self.pipelines, shelf, self.steps, Inspecting(StepDetectors(), HtmlReporter()), now=self.clock
+                ),
             },
         )
 

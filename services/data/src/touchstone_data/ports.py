@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 from touchstone_runtime.jobs import Job, JobState
 
 from touchstone_data.core.accounts import UnitAccount
+from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.spec import PipelineSpec, Source
@@ -223,6 +224,26 @@ class SnapshotFolder(Protocol):
         Raises:
             StoreUnavailable: The store did not take it.
         """
+        ...
+
+
+class Detectors(Protocol):
+    """What can be told of a text."""
+
+    def language(self, text: str) -> str:
+        """Name its language by its ISO 639-1 code."""
+        ...
+
+    def personal(self, text: str) -> Sequence[str]:
+        """Name the kinds of personal data in it."""
+        ...
+
+
+class Reporter(Protocol):
+    """Writes reports for people."""
+
+    def page(self, report: Inspection, snapshot: Snapshot) -> str:
+        """Write a page of HTML that needs nothing else."""
         ...
 
 

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%touchstone/data/v1/data_service.proto\x12\x12touchstone.data.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x01\n\x0cPipelineSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x07sources\x18\x02 \x03(\x0b\x32\x1a.touchstone.data.v1.Source\x12\x13\n\x0btext_fields\x18\x03 \x03(\t\x12\'\n\x05steps\x18\x04 \x03(\x0b\x32\x18.touchstone.data.v1.Step\x12\x12\n\noutput_uri\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x15\n\rshard_records\x18\x07 \x01(\x05\"\x88\x01\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x30\n\x06\x66ormat\x18\x04 \x01(\x0e\x32 .touchstone.data.v1.SourceFormat\x12\x10\n\x08id_field\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\"A\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xf8\x02\n\x08Pipeline\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .touchstone.data.v1.PipelineSpec\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.touchstone.data.v1.PipelineState\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1c.touchstone.data.v1.Progress\x12\x30\n\x05\x65rror\x18\x05 \x01(\x0b\x32!.touchstone.data.v1.PipelineError\x12.\n\x08snapshot\x18\x06 \x01(\x0b\x32\x1c.touchstone.data.v1.Snapshot\x12\x30\n\x0c\x63reated_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x01\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x13\n\x0bstages_done\x18\x02 \x01(\x05\x12\x14\n\x0cstages_total\x18\x03 \x01(\x05\x12\x13\n\x0bshards_done\x18\x04 \x01(\x05\x12\x14\n\x0cshards_total\x18\x05 \x01(\x05\x12\x14\n\x0crecords_read\x18\x06 \x01(\x03\x12\x17\n\x0frecords_dropped\x18\x07 \x01(\x03\"0\n\rPipelineError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xef\x01\n\x08Snapshot\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12/\n\x05\x66iles\x18\x03 \x03(\x0b\x32 .touchstone.data.v1.SnapshotFile\x12.\n\x05steps\x18\x04 \x03(\x0b\x32\x1f.touchstone.data.v1.StepAccount\x12\x32\n\x07sources\x18\x05 \x03(\x0b\x32!.touchstone.data.v1.SourceAccount\x12\x0f\n\x07records\x18\x06 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x07 \x01(\x03\x12\x0f\n\x07licence\x18\x08 \x01(\t\"`\n\x0cSnapshotFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"\xea\x01\n\x0bStepAccount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x05 \x01(\x03\x12=\n\x07\x64ropped\x18\x06 \x03(\x0b\x32,.touchstone.data.v1.StepAccount.DroppedEntry\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\\\n\rSourceAccount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12\x0f\n\x07licence\x18\x05 \x01(\t\"u\n\rInstalledStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x19\n\x11parameters_schema\x18\x04 \x01(\t\x12\x15\n\ris_per_corpus\x18\x05 \x01(\x08\"[\n\x14StartPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .touchstone.data.v1.PipelineSpec\"G\n\x15StartPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\")\n\x12GetPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"E\n\x13GetPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\",\n\x15\x43\x61ncelPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"H\n\x16\x43\x61ncelPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\"\x12\n\x10ListStepsRequest\"E\n\x11ListStepsResponse\x12\x30\n\x05steps\x18\x01 \x03(\x0b\x32!.touchstone.data.v1.InstalledStep*\x95\x01\n\x0cSourceFormat\x12\x1d\n\x19SOURCE_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18SOURCE_FORMAT_JSON_LINES\x10\x01\x12\x19\n\x15SOURCE_FORMAT_PARQUET\x10\x02\x12\x15\n\x11SOURCE_FORMAT_CSV\x10\x03\x12\x16\n\x12SOURCE_FORMAT_TEXT\x10\x04*\xbe\x01\n\rPipelineState\x12\x1e\n\x1aPIPELINE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PIPELINE_STATE_PENDING\x10\x01\x12\x1a\n\x16PIPELINE_STATE_RUNNING\x10\x02\x12\x1c\n\x18PIPELINE_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15PIPELINE_STATE_FAILED\x10\x04\x12\x1c\n\x18PIPELINE_STATE_CANCELLED\x10\x05\x32\x96\x03\n\x0b\x44\x61taService\x12\x64\n\rStartPipeline\x12(.touchstone.data.v1.StartPipelineRequest\x1a).touchstone.data.v1.StartPipelineResponse\x12^\n\x0bGetPipeline\x12&.touchstone.data.v1.GetPipelineRequest\x1a\'.touchstone.data.v1.GetPipelineResponse\x12g\n\x0e\x43\x61ncelPipeline\x12).touchstone.data.v1.CancelPipelineRequest\x1a*.touchstone.data.v1.CancelPipelineResponse\x12X\n\tListSteps\x12$.touchstone.data.v1.ListStepsRequest\x1a%.touchstone.data.v1.ListStepsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%touchstone/data/v1/data_service.proto\x12\x12touchstone.data.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xef\x01\n\x0cPipelineSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x07sources\x18\x02 \x03(\x0b\x32\x1a.touchstone.data.v1.Source\x12\x13\n\x0btext_fields\x18\x03 \x03(\t\x12\'\n\x05steps\x18\x04 \x03(\x0b\x32\x18.touchstone.data.v1.Step\x12\x12\n\noutput_uri\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\x12\x15\n\rshard_records\x18\x07 \x01(\x05\x12*\n\x06report\x18\x08 \x01(\x0b\x32\x1a.touchstone.data.v1.Report\"5\n\x06Report\x12\x13\n\x0blabel_field\x18\x01 \x01(\t\x12\x16\n\x0esample_records\x18\x02 \x01(\x05\"\x88\x01\n\x06Source\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x30\n\x06\x66ormat\x18\x04 \x01(\x0e\x32 .touchstone.data.v1.SourceFormat\x12\x10\n\x08id_field\x18\x05 \x01(\t\x12\x0f\n\x07licence\x18\x06 \x01(\t\"A\n\x04Step\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\nparameters\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xf8\x02\n\x08Pipeline\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .touchstone.data.v1.PipelineSpec\x12\x30\n\x05state\x18\x03 \x01(\x0e\x32!.touchstone.data.v1.PipelineState\x12.\n\x08progress\x18\x04 \x01(\x0b\x32\x1c.touchstone.data.v1.Progress\x12\x30\n\x05\x65rror\x18\x05 \x01(\x0b\x32!.touchstone.data.v1.PipelineError\x12.\n\x08snapshot\x18\x06 \x01(\x0b\x32\x1c.touchstone.data.v1.Snapshot\x12\x30\n\x0c\x63reated_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9e\x01\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x13\n\x0bstages_done\x18\x02 \x01(\x05\x12\x14\n\x0cstages_total\x18\x03 \x01(\x05\x12\x13\n\x0bshards_done\x18\x04 \x01(\x05\x12\x14\n\x0cshards_total\x18\x05 \x01(\x05\x12\x14\n\x0crecords_read\x18\x06 \x01(\x03\x12\x17\n\x0frecords_dropped\x18\x07 \x01(\x03\"0\n\rPipelineError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xef\x01\n\x08Snapshot\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12/\n\x05\x66iles\x18\x03 \x03(\x0b\x32 .touchstone.data.v1.SnapshotFile\x12.\n\x05steps\x18\x04 \x03(\x0b\x32\x1f.touchstone.data.v1.StepAccount\x12\x32\n\x07sources\x18\x05 \x03(\x0b\x32!.touchstone.data.v1.SourceAccount\x12\x0f\n\x07records\x18\x06 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x07 \x01(\x03\x12\x0f\n\x07licence\x18\x08 \x01(\t\"`\n\x0cSnapshotFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x0f\n\x07records\x18\x03 \x01(\x03\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x05 \x01(\t\"\xea\x01\n\x0bStepAccount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12+\n\nparameters\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x05 \x01(\x03\x12=\n\x07\x64ropped\x18\x06 \x03(\x0b\x32,.touchstone.data.v1.StepAccount.DroppedEntry\x1a.\n\x0c\x44roppedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\\\n\rSourceAccount\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0f\n\x07records\x18\x04 \x01(\x03\x12\x0f\n\x07licence\x18\x05 \x01(\t\"u\n\rInstalledStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x19\n\x11parameters_schema\x18\x04 \x01(\t\x12\x15\n\ris_per_corpus\x18\x05 \x01(\x08\"[\n\x14StartPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12.\n\x04spec\x18\x02 \x01(\x0b\x32 .touchstone.data.v1.PipelineSpec\"G\n\x15StartPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\")\n\x12GetPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"E\n\x13GetPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\",\n\x15\x43\x61ncelPipelineRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"H\n\x16\x43\x61ncelPipelineResponse\x12.\n\x08pipeline\x18\x01 \x01(\x0b\x32\x1c.touchstone.data.v1.Pipeline\"\x12\n\x10ListStepsRequest\"E\n\x11ListStepsResponse\x12\x30\n\x05steps\x18\x01 \x03(\x0b\x32!.touchstone.data.v1.InstalledStep*\x95\x01\n\x0cSourceFormat\x12\x1d\n\x19SOURCE_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18SOURCE_FORMAT_JSON_LINES\x10\x01\x12\x19\n\x15SOURCE_FORMAT_PARQUET\x10\x02\x12\x15\n\x11SOURCE_FORMAT_CSV\x10\x03\x12\x16\n\x12SOURCE_FORMAT_TEXT\x10\x04*\xbe\x01\n\rPipelineState\x12\x1e\n\x1aPIPELINE_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PIPELINE_STATE_PENDING\x10\x01\x12\x1a\n\x16PIPELINE_STATE_RUNNING\x10\x02\x12\x1c\n\x18PIPELINE_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15PIPELINE_STATE_FAILED\x10\x04\x12\x1c\n\x18PIPELINE_STATE_CANCELLED\x10\x05\x32\x96\x03\n\x0b\x44\x61taService\x12\x64\n\rStartPipeline\x12(.touchstone.data.v1.StartPipelineRequest\x1a).touchstone.data.v1.StartPipelineResponse\x12^\n\x0bGetPipeline\x12&.touchstone.data.v1.GetPipelineRequest\x1a\'.touchstone.data.v1.GetPipelineResponse\x12g\n\x0e\x43\x61ncelPipeline\x12).touchstone.data.v1.CancelPipelineRequest\x1a*.touchstone.data.v1.CancelPipelineResponse\x12X\n\tListSteps\x12$.touchstone.data.v1.ListStepsRequest\x1a%.touchstone.data.v1.ListStepsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,50 +35,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STEPACCOUNT_DROPPEDENTRY']._loaded_options = None
   _globals['_STEPACCOUNT_DROPPEDENTRY']._serialized_options = b'8\001'
-  _globals['_SOURCEFORMAT']._serialized_start=2400
-  _globals['_SOURCEFORMAT']._serialized_end=2549
-  _globals['_PIPELINESTATE']._serialized_start=2552
-  _globals['_PIPELINESTATE']._serialized_end=2742
+  _globals['_SOURCEFORMAT']._serialized_start=2499
+  _globals['_SOURCEFORMAT']._serialized_end=2648
+  _globals['_PIPELINESTATE']._serialized_start=2651
+  _globals['_PIPELINESTATE']._serialized_end=2841
   _globals['_PIPELINESPEC']._serialized_start=125
-  _globals['_PIPELINESPEC']._serialized_end=320
-  _globals['_SOURCE']._serialized_start=323
-  _globals['_SOURCE']._serialized_end=459
-  _globals['_STEP']._serialized_start=461
-  _globals['_STEP']._serialized_end=526
-  _globals['_PIPELINE']._serialized_start=529
-  _globals['_PIPELINE']._serialized_end=905
-  _globals['_PROGRESS']._serialized_start=908
-  _globals['_PROGRESS']._serialized_end=1066
-  _globals['_PIPELINEERROR']._serialized_start=1068
-  _globals['_PIPELINEERROR']._serialized_end=1116
-  _globals['_SNAPSHOT']._serialized_start=1119
-  _globals['_SNAPSHOT']._serialized_end=1358
-  _globals['_SNAPSHOTFILE']._serialized_start=1360
-  _globals['_SNAPSHOTFILE']._serialized_end=1456
-  _globals['_STEPACCOUNT']._serialized_start=1459
-  _globals['_STEPACCOUNT']._serialized_end=1693
-  _globals['_STEPACCOUNT_DROPPEDENTRY']._serialized_start=1647
-  _globals['_STEPACCOUNT_DROPPEDENTRY']._serialized_end=1693
-  _globals['_SOURCEACCOUNT']._serialized_start=1695
-  _globals['_SOURCEACCOUNT']._serialized_end=1787
-  _globals['_INSTALLEDSTEP']._serialized_start=1789
-  _globals['_INSTALLEDSTEP']._serialized_end=1906
-  _globals['_STARTPIPELINEREQUEST']._serialized_start=1908
-  _globals['_STARTPIPELINEREQUEST']._serialized_end=1999
-  _globals['_STARTPIPELINERESPONSE']._serialized_start=2001
-  _globals['_STARTPIPELINERESPONSE']._serialized_end=2072
-  _globals['_GETPIPELINEREQUEST']._serialized_start=2074
-  _globals['_GETPIPELINEREQUEST']._serialized_end=2115
-  _globals['_GETPIPELINERESPONSE']._serialized_start=2117
-  _globals['_GETPIPELINERESPONSE']._serialized_end=2186
-  _globals['_CANCELPIPELINEREQUEST']._serialized_start=2188
-  _globals['_CANCELPIPELINEREQUEST']._serialized_end=2232
-  _globals['_CANCELPIPELINERESPONSE']._serialized_start=2234
-  _globals['_CANCELPIPELINERESPONSE']._serialized_end=2306
-  _globals['_LISTSTEPSREQUEST']._serialized_start=2308
-  _globals['_LISTSTEPSREQUEST']._serialized_end=2326
-  _globals['_LISTSTEPSRESPONSE']._serialized_start=2328
-  _globals['_LISTSTEPSRESPONSE']._serialized_end=2397
-  _globals['_DATASERVICE']._serialized_start=2745
-  _globals['_DATASERVICE']._serialized_end=3151
+  _globals['_PIPELINESPEC']._serialized_end=364
+  _globals['_REPORT']._serialized_start=366
+  _globals['_REPORT']._serialized_end=419
+  _globals['_SOURCE']._serialized_start=422
+  _globals['_SOURCE']._serialized_end=558
+  _globals['_STEP']._serialized_start=560
+  _globals['_STEP']._serialized_end=625
+  _globals['_PIPELINE']._serialized_start=628
+  _globals['_PIPELINE']._serialized_end=1004
+  _globals['_PROGRESS']._serialized_start=1007
+  _globals['_PROGRESS']._serialized_end=1165
+  _globals['_PIPELINEERROR']._serialized_start=1167
+  _globals['_PIPELINEERROR']._serialized_end=1215
+  _globals['_SNAPSHOT']._serialized_start=1218
+  _globals['_SNAPSHOT']._serialized_end=1457
+  _globals['_SNAPSHOTFILE']._serialized_start=1459
+  _globals['_SNAPSHOTFILE']._serialized_end=1555
+  _globals['_STEPACCOUNT']._serialized_start=1558
+  _globals['_STEPACCOUNT']._serialized_end=1792
+  _globals['_STEPACCOUNT_DROPPEDENTRY']._serialized_start=1746
+  _globals['_STEPACCOUNT_DROPPEDENTRY']._serialized_end=1792
+  _globals['_SOURCEACCOUNT']._serialized_start=1794
+  _globals['_SOURCEACCOUNT']._serialized_end=1886
+  _globals['_INSTALLEDSTEP']._serialized_start=1888
+  _globals['_INSTALLEDSTEP']._serialized_end=2005
+  _globals['_STARTPIPELINEREQUEST']._serialized_start=2007
+  _globals['_STARTPIPELINEREQUEST']._serialized_end=2098
+  _globals['_STARTPIPELINERESPONSE']._serialized_start=2100
+  _globals['_STARTPIPELINERESPONSE']._serialized_end=2171
+  _globals['_GETPIPELINEREQUEST']._serialized_start=2173
+  _globals['_GETPIPELINEREQUEST']._serialized_end=2214
+  _globals['_GETPIPELINERESPONSE']._serialized_start=2216
+  _globals['_GETPIPELINERESPONSE']._serialized_end=2285
+  _globals['_CANCELPIPELINEREQUEST']._serialized_start=2287
+  _globals['_CANCELPIPELINEREQUEST']._serialized_end=2331
+  _globals['_CANCELPIPELINERESPONSE']._serialized_start=2333
+  _globals['_CANCELPIPELINERESPONSE']._serialized_end=2405
+  _globals['_LISTSTEPSREQUEST']._serialized_start=2407
+  _globals['_LISTSTEPSREQUEST']._serialized_end=2425
+  _globals['_LISTSTEPSRESPONSE']._serialized_start=2427
+  _globals['_LISTSTEPSRESPONSE']._serialized_end=2496
+  _globals['_DATASERVICE']._serialized_start=2844
+  _globals['_DATASERVICE']._serialized_end=3250
 # @@protoc_insertion_point(module_scope)

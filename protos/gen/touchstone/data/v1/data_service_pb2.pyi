@@ -104,6 +104,7 @@ class PipelineSpec(google.protobuf.message.Message):
     OUTPUT_URI_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
     SHARD_RECORDS_FIELD_NUMBER: builtins.int
+    REPORT_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is what the snapshots are kept under: lower-case letters, digits and dashes, at most 63. Required."""
     output_uri: builtins.str
@@ -128,6 +129,10 @@ class PipelineSpec(google.protobuf.message.Message):
     def steps(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Step]:
         """steps are done in this order, 1 to 64."""
 
+    @property
+    def report(self) -> global___Report:
+        """report says what the snapshot's report looks at. Unset: no labels, a sample of 2000."""
+
     def __init__(
         self,
         *,
@@ -138,10 +143,34 @@ class PipelineSpec(google.protobuf.message.Message):
         output_uri: builtins.str = ...,
         licence: builtins.str = ...,
         shard_records: builtins.int = ...,
+        report: global___Report | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["licence", b"licence", "name", b"name", "output_uri", b"output_uri", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["report", b"report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["licence", b"licence", "name", b"name", "output_uri", b"output_uri", "report", b"report", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
 
 global___PipelineSpec = PipelineSpec
+
+@typing.final
+class Report(google.protobuf.message.Message):
+    """Report says what the report of a snapshot looks at."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABEL_FIELD_FIELD_NUMBER: builtins.int
+    SAMPLE_RECORDS_FIELD_NUMBER: builtins.int
+    label_field: builtins.str
+    """label_field is the path of the field that a model is to learn. Empty: labels are not judged."""
+    sample_records: builtins.int
+    """sample_records is how many records are looked at closely, before and after, 10 to 10000. Unset or 0: 2000."""
+    def __init__(
+        self,
+        *,
+        label_field: builtins.str = ...,
+        sample_records: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["label_field", b"label_field", "sample_records", b"sample_records"]) -> None: ...
+
+global___Report = Report
 
 @typing.final
 class Source(google.protobuf.message.Message):

@@ -9,9 +9,11 @@ from touchstone_runtime.errors import Violation
 
 from touchstone_data import errors
 from touchstone_data.core.spec import (
+    DEFAULT_SAMPLE_RECORDS,
     DEFAULT_SHARD_RECORDS,
     DEFAULT_TEXT_FIELDS,
     PipelineSpec,
+    Report,
     Source,
     SourceFormat,
     StepUse,
@@ -51,6 +53,10 @@ def spec_from(request: pb.StartPipelineRequest) -> PipelineSpec:
         output_uri=spec.output_uri,
         licence=spec.licence,
         shard_records=spec.shard_records or DEFAULT_SHARD_RECORDS,
+        report=Report(
+            label_field=spec.report.label_field,
+            sample_records=spec.report.sample_records or DEFAULT_SAMPLE_RECORDS,
+        ),
     )
 
 
@@ -74,6 +80,7 @@ def spec_to(spec: PipelineSpec) -> pb.PipelineSpec:
         output_uri=spec.output_uri,
         licence=spec.licence,
         shard_records=spec.shard_records,
+        report=pb.Report(label_field=spec.report.label_field, sample_records=spec.report.sample_records),
     )
 
 

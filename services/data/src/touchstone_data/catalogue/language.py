@@ -1,6 +1,7 @@
 """The language of a text, by py3langid (Lui and Baldwin, langid.py, 2012)."""
 
 from functools import cache
+from typing import NamedTuple
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -18,17 +19,30 @@ def identifier() -> LanguageIdentifier:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
+class Told(NamedTuple):
+    """What a text was taken for."""
+
+    code: str
+    probability: float
+
+
+def told(text: str) -> Told:
+    """Tell the language of a text."""
+    code, probability = identifier().classify(text[:MAX_CHARACTERS])
+    return Told(str(code), float(probability))
+
+
 def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
     """Tell the language of a record."""
     paths = surroundings.fields(parameters)
     wanted, least = frozenset(parameters["languages"]), parameters["min_probability"]
 
     def work(record: Record) -> Record | Drop:
-        language, probability = identifier().classify(text_of(record, paths)[:MAX_CHARACTERS])
-        if language not in wanted:
-            return Drop(reason=OTHER, score=float(probability), detail=str(language))
-        if probability < least:
-            return Drop(reason=UNSURE, score=float(probability), detail=str(language))
+        found = told(text_of(record, paths))
+        if found.code not in wanted:
+            return Drop(reason=OTHER, score=found.probability, detail=found.code)
+        if found.probability < least:
+            return Drop(reason=UNSURE, score=found.probability, detail=found.code)
         return record
 
     return work

@@ -106,6 +106,11 @@ def pairs(corpus: Corpus, banding: Banding) -> Pairs:
     return Pairs(alike.left[same], alike.right[same])
 
 
+def near(texts: Sequence[str], banding: Banding) -> Pairs:
+    """Find near duplicates among texts that are in memory."""
+    return pairs(_Texts(observe(texts, banding)), banding)
+
+
 def buckets(keys: npt.NDArray[np.uint64], has_words: npt.NDArray[np.bool_]) -> Pairs:
     """Pair records that have the same key."""
     present = np.flatnonzero(has_words)
@@ -173,3 +178,20 @@ def _rows(corpus: Corpus, name: str, wanted: Places) -> Iterator[npt.NDArray[np.
 def _batches(left: Places, right: Places, size: int = 100_000) -> Iterator[tuple[Places, Places]]:
     for start in range(0, len(left), size):
         yield left[start : start + size], right[start : start + size]
+
+
+class _Texts:
+    """A corpus of one shard."""
+
+    def __init__(self, observed: Observations) -> None:
+        self._observed = observed
+
+    @property
+    def size(self) -> int:
+        return len(self._observed["has_words"])
+
+    def column(self, name: str) -> npt.NDArray[Any]:
+        return self._observed[name]
+
+    def shards(self, *names: str) -> Iterator[Observations]:
+        yield {name: self._observed[name] for name in names}

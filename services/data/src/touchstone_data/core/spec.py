@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 DEFAULT_SHARD_RECORDS = 10_000
+DEFAULT_SAMPLE_RECORDS = 2000
 DEFAULT_TEXT_FIELDS = ("text",)
 
 
@@ -42,6 +43,15 @@ class StepUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What the report should look at."""
+
+    label_field: str = ""
+    """Path of the field that a model is to learn; empty: labels are not judged."""
+    sample_records: int = DEFAULT_SAMPLE_RECORDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSpec:
     """Sources, steps, and where the result goes."""
 
@@ -53,3 +63,4 @@ class PipelineSpec:
     """Empty: the platform's artefact store."""
     licence: str = ""
     shard_records: int = DEFAULT_SHARD_RECORDS
+    report: Report = Report()

@@ -12,6 +12,7 @@ from touchstone_data.core.steps import Step
 
 MAX_DISPATCH_ID_BYTES = 128
 MAX_SOURCES, MAX_STEPS = 32, 64
+MIN_SAMPLE, MAX_SAMPLE = 10, 10_000
 MIN_SHARD, MAX_SHARD = 100, 1_000_000
 SOURCE_SCHEMES = ("file", "pypi", "http", "https", "s3", "gs", "hf")
 OUTPUT_SCHEMES = ("file", "s3", "gs")
@@ -44,6 +45,8 @@ def spec_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viola
         yield from _uri_faults(spec.output_uri, "spec.output_uri", OUTPUT_SCHEMES)
     if not MIN_SHARD <= spec.shard_records <= MAX_SHARD:
         yield Violation("spec.shard_records", f"Must be {MIN_SHARD} to {MAX_SHARD}, or 0 for 10000.")
+    if not MIN_SAMPLE <= spec.report.sample_records <= MAX_SAMPLE:
+        yield Violation("spec.report.sample_records", f"Must be {MIN_SAMPLE} to {MAX_SAMPLE}, or 0 for 2000.")
     yield from _step_faults(spec, steps)
 
 

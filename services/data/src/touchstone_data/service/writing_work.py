@@ -11,6 +11,7 @@ from touchstone_data.core.manifest import Snapshot, SourceAccount, StepAccount
 from touchstone_data.core.records import Record
 from touchstone_data.core.steps import Step
 from touchstone_data.ports import Pipelines, Shelf, SnapshotFolder
+from touchstone_data.service.inspecting import Inspecting
 from touchstone_data.service.working import Task
 
 
@@ -18,11 +19,18 @@ class Writing:
     """Writes snapshots."""
 
     def __init__(
-        self, pipelines: Pipelines, shelf: Shelf, steps: Mapping[str, Step], *, now: Callable[[], datetime]
+        self,
+        pipelines: Pipelines,
+        shelf: Shelf,
+        steps: Mapping[str, Step],
+        inspecting: Inspecting,
+        *,
+        now: Callable[[], datetime],
     ) -> None:
         self._pipelines = pipelines
         self._shelf = shelf
         self._steps = steps
+        self._inspecting = inspecting
         self._now = now
 
     def __call__(self, task: Task) -> UnitAccount:
@@ -36,6 +44,7 @@ class Writing:
         _refuse(done)
         with self._shelf.begin(task.spec) as folder:
             snapshot = self._written(folder, task, done)
+            self._inspecting.inspect(folder, task, snapshot)
             uri = folder.keep(snapshot)
         self._pipelines.succeed(task.unit.dispatch_id, snapshot, uri)
         task.workshop.remove()

@@ -14,10 +14,13 @@ from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
 from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.adapters.workshops import FolderWorkshops
+from touchstone_data.catalogue.detectors import StepDetectors
 from touchstone_data.core.planning import StageKind
 from touchstone_data.ports import JobKind
+from touchstone_data.reporting.page import HtmlReporter
 from touchstone_data.service.course import Course
 from touchstone_data.service.deciding_work import Deciding
+from touchstone_data.service.inspecting import Inspecting
 from touchstone_data.service.making import Maker
 from touchstone_data.service.reading_work import Reading
 from touchstone_data.service.shard_work import ShardWork
@@ -62,6 +65,8 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher) -> Wor
             StageKind.READ: Reading(SourceFiles(resolver, file_root=settings.file_root)),
             StageKind.WORK: ShardWork(maker),
             StageKind.DECIDE: Deciding(maker),
-            StageKind.WRITE: Writing(pipelines, shelf, steps, now=parts.now),
+            StageKind.WRITE: Writing(
+                pipelines, shelf, steps, Inspecting(StepDetectors(), HtmlReporter()), now=parts.now
+            ),
         },
     )

@@ -1,0 +1,1 @@
+"""Reports as pages: values in, HTML out."""
