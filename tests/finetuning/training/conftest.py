@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from touchstone_finetuning.core import codec, outcome
 from touchstone_finetuning.core.recipe import Checkpointing, Format, Hyperparameters, Method, Recipe
+from touchstone_finetuning.training.__main__ import ENVIRONMENT
 from touchstone_runtime.artefacts import Resolver
 
+os.environ.update(ENVIRONMENT)  # as the program does: read when the libraries are loaded
 collect_ignore_glob = [] if find_spec("trl") else ["test_*.py"]
 
 GGUF = (
@@ -43,14 +45,24 @@ def tokenizer(gguf_base: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def smollm(gguf_base: Path) -> Any:
+    """SmolLM2-135M-Instruct, dequantised. A test leaves it as it was."""
+    import torch  # noqa: PLC0415
+    from touchstone_finetuning.core.recipe import Quantization  # noqa: PLC0415
+    from touchstone_finetuning.training import bases  # noqa: PLC0415
+
+    return bases.load_model(gguf_base, dtype=torch.float32, quantization=Quantization.NONE)
+
+
+@pytest.fixture(scope="session")
 def tiny_base(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A llama of 3 million random weights that speaks SmolLM2's tokens."""
+    """A llama of 1.6 million random weights that speaks SmolLM2's tokens."""
     import torch  # noqa: PLC0415
     from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415
 
     torch.manual_seed(3)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2,
         pad_token_id=2,
     )  # fmt: skip
@@ -144,9 +156,11 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Making:
             validation=(write_lines(folder / "held_out.jsonl", held_out),) if held_out else (),
             format=Format.CHATML,
             hyperparameters=Hyperparameters(**numbers),
-            checkpoint=Checkpointing(folder=str(folder / "checkpoints"), interval_steps=2),
+            checkpoint=Checkpointing(
+                folder=str(folder / "checkpoints"), interval_steps=changes.pop("interval_steps", 1000)
+            ),
             output=str(folder / "output"),
-            threads=2,
+            threads=1,  # the tests' cores are shared: two threads that wait for one another are slower
         )
         return Workspace(folder, replace(asked, **changes))
 

@@ -24,7 +24,7 @@ def tuned(make: Making, gguf_base: Path) -> Workspace:
     """SmolLM2 that has learnt the form of answers to tickets."""
     workspace = make(
         gguf_base, tickets(16), held_out=tickets(20)[16:], adapter=LORA, numbers={"max_steps": 8, "learning_rate": 3e-3},
-        lineage={"base": "sha256:b179", "data": "sha256:da7a"},
+        lineage={"base": "sha256:b179", "data": "sha256:da7a"}, interval_steps=3,
     )  # fmt: skip
     workspace.run()
     return workspace
@@ -53,7 +53,7 @@ def test_its_result_says_what_it_made(tuned: Workspace) -> None:
 
 def test_it_keeps_the_newest_checkpoints(tuned: Workspace) -> None:
     told = [event for event in tuned.events if isinstance(event, CheckpointWritten)]
-    assert [event.step for event in told] == [2, 4, 6, 8]
+    assert [event.step for event in told] == [3, 6, 8]
     kept = sorted(Path(tuned.recipe.checkpoint.folder).glob("step-*"))
     assert [str(folder) for folder in kept] == [event.folder for event in told[-2:]]
 
@@ -78,7 +78,7 @@ def test_its_output_is_whole_and_says_of_what_it_was_made(tuned: Workspace) -> N
 @pytest.fixture(scope="module")
 def uninterrupted(make: Making, tiny_base: Path) -> Workspace:
     """A run with all that is by chance: dropout, the order of data, two epochs."""
-    workspace = make(tiny_base, tickets(12), adapter=LORA, numbers=LONG)
+    workspace = make(tiny_base, tickets(12), adapter=LORA, numbers=LONG, interval_steps=2)
     workspace.run()
     return workspace
 

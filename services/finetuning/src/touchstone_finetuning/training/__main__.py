@@ -11,14 +11,16 @@ from pathlib import Path
 from touchstone_finetuning.core import codec, outcome, recipe, validation
 from touchstone_finetuning.training import leash
 
-OFFLINE = {
+ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    "OMP_WAIT_POLICY": "passive",
 }
-"""Read when the libraries are loaded: no network, no telemetry, the same sums on a GPU in every run."""
+"""Read when the libraries are loaded: no network, no telemetry, the same sums on a GPU in every run, and threads that
+sleep while they wait (on cores that others use too, those that spin are several times slower)."""
 
 logger = logging.getLogger("touchstone_finetuning.training")
 
@@ -26,7 +28,7 @@ logger = logging.getLogger("touchstone_finetuning.training")
 def main(workspace: Path) -> int:
     """Run what the workspace's recipe says; returns the exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    os.environ.update(OFFLINE)
+    os.environ.update(ENVIRONMENT)
     for name in (outcome.RESULT, outcome.FAULT):
         (workspace / name).unlink(missing_ok=True)
     try:

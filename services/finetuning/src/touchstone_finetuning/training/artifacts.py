@@ -4,14 +4,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from touchstone_finetuning.core import card
 from touchstone_finetuning.core.recipe import Recipe
-from touchstone_finetuning.training import durable, gguf_adapter
+from touchstone_finetuning.training import bases, durable, gguf_adapter, gguf_model
 from touchstone_finetuning.training.events import EventLog
+from touchstone_finetuning.training.gguf_layout import FAMILIES, Layout, Shape
 
 ADAPTER_TWIN = "adapter.gguf"
+MODEL_TWIN = "model.gguf"
 SHARD = "5GB"
 
 
@@ -43,20 +45,32 @@ def _adapter(recipe: Recipe, model: PreTrainedModel, staged: Path, log: EventLog
     # A path of this machine says nothing to whoever serves the adapter.
     model.peft_config["default"].base_model_name_or_path = recipe.lineage.get("base", Path(recipe.base).name)
     model.save_pretrained(staged, save_embedding_layers=False)
-    (staged / "README.md").unlink(missing_ok=True)
-    config = model.get_base_model().config
-    family = gguf_adapter.FAMILIES.get(config.model_type)
-    if family is None:
-        log.note(
-            f"There is no {ADAPTER_TWIN}: adapters for models of type {config.model_type!r} cannot be written yet."
-        )
+    layout = _layout(model.get_base_model().config)
+    if layout is None:
+        log.note(f"There is no {ADAPTER_TWIN}: none can be written yet for models of this architecture.")
         return
-    shape = gguf_adapter.Shape(config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads)
-    gguf_adapter.convert(staged, staged / ADAPTER_TWIN, family=family, shape=shape)
+    gguf_adapter.convert(staged, staged / ADAPTER_TWIN, layout)
 
 
 def _model(
     recipe: Recipe, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, staged: Path, log: EventLog
 ) -> None:
+    model.hf_quantizer = None  # of a base that was dequantised: its weights are plain now
+    model.is_quantized = False
     model.save_pretrained(staged, max_shard_size=SHARD)
     tokenizer.save_pretrained(staged)
+    layout = _layout(model.config)
+    base = Path(recipe.base)
+    if layout is None or base.suffix != bases.GGUF:
+        log.note(f"There is no {MODEL_TWIN}: it is written for models of the llama family whose base is a GGUF file.")
+        return
+    tied = model.config.tie_word_embeddings
+    weights = {key: each for key, each in model.state_dict().items() if not (tied and key == "lm_head.weight")}
+    gguf_model.write(weights, base, staged / MODEL_TWIN, layout=layout, kind=recipe.output_quantization)
+
+
+def _layout(config: PretrainedConfig) -> Layout | None:
+    family = FAMILIES.get(config.model_type)
+    if family is None:
+        return None
+    return Layout(family, Shape(config.num_hidden_layers, config.num_attention_heads, config.num_key_value_heads))

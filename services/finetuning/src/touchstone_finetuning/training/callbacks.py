@@ -53,8 +53,7 @@ class Reporting(TrainerCallback):
         """Tell what was measured."""
         for key, value in (logs or {}).items():
             if name := METRICS.get(key):
-                self._log.metric(name, float(value), state.global_step)
-                self.last[name] = float(value)
+                self.tell(name, float(value), state.global_step)
         if "eval_loss" in (logs or {}):
             self.evaluated_step = state.global_step
         loss = (logs or {}).get("loss", 0.0)
@@ -64,6 +63,11 @@ class Reporting(TrainerCallback):
                 f"The loss of step {state.global_step} is {loss}. Lower hyperparameters.learning_rate, or raise "
                 "warmup_ratio.",
             )
+
+    def tell(self, name: str, value: float, step: int) -> None:
+        """Tell a number that was measured beside the steps."""
+        self._log.metric(name, value, step)
+        self.last[name] = value
 
 
 class Sealing(TrainerCallback):

@@ -11,8 +11,8 @@ from transformers import PreTrainedTokenizerFast, Trainer
 
 from touchstone_finetuning.core import codec
 from touchstone_finetuning.core.outcome import ArtifactType, Result
-from touchstone_finetuning.core.recipe import Checkpointing, Quantization, Recipe, Resume
-from touchstone_finetuning.training import artifacts, bases, checkpoints, datasets, durable, trainers
+from touchstone_finetuning.core.recipe import Checkpointing, Method, Quantization, Recipe, Resume
+from touchstone_finetuning.training import artifacts, bases, checkpoints, datasets, durable, preferring, trainers
 from touchstone_finetuning.training.callbacks import Reporting, Sealing, Stopping
 from touchstone_finetuning.training.checkpoints import Checkpoint
 from touchstone_finetuning.training.events import EventLog
@@ -41,6 +41,7 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
     trainer = trainers.make(
         recipe,
         model=_model(recipe),
+        reference=_model(recipe) if recipe.method is Method.DPO and recipe.adapter is None else None,
         tokenizer=tokenizer,
         train=train.dataset,
         validation=held_out.dataset if held_out else None,
@@ -53,6 +54,11 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
         return None
     if held_out and reporting.evaluated_step != trainer.state.global_step:
         trainer.evaluate()
+    if recipe.method is Method.DPO:
+        bias = preferring.length_bias(trainer, (held_out or train).dataset, beta=recipe.hyperparameters.beta)
+        reporting.tell("length_difference", bias.length_difference, trainer.state.global_step)
+        if bias.correlation is not None:
+            reporting.tell("length_bias", bias.correlation, trainer.state.global_step)
     return _finish(recipe, trainer, tokenizer, reporting.last, log, start)
 
 

@@ -33,13 +33,25 @@ def make(
     recipe: Recipe,
     *,
     model: PreTrainedModel,
+    reference: PreTrainedModel | None,
     tokenizer: PreTrainedTokenizerFast,
     train: Dataset,
     validation: Dataset | None,
     callbacks: list[TrainerCallback],
 ) -> Trainer:
-    """Make the trainer of a recipe's method."""
+    """Make the trainer of a recipe's method.
+
+    Args:
+        recipe: What is to be made.
+        model: The base.
+        reference: DPO of all weights: the base once more, which stays as it is.
+        tokenizer: Of the base.
+        train: Rows of tokens.
+        validation: Rows that are never trained on.
+        callbacks: What is done beside the steps.
+    """
     kind, config = _kind(recipe)
+    beside = {"ref_model": reference} if reference else {}
     trainer: Trainer = kind(
         args=config,
         model=model,
@@ -48,6 +60,7 @@ def make(
         processing_class=tokenizer,
         peft_config=_lora(recipe.adapter) if recipe.adapter else None,
         callbacks=callbacks,
+        **beside,
     )
     trainer.remove_callback(PrinterCallback)  # the log of events has it
     return trainer
