@@ -1,0 +1,147 @@
+"""The server and workers as processes, over gRPC and a real broker: whoever is killed, one training runs at a time."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
+from touchstone_runtime import channels
+
+SCRIPT = Path(__file__).with_name("scripted_trainer.py")
+FINAL = (pb.TRAINING_STATE_SUCCEEDED, pb.TRAINING_STATE_FAILED, pb.TRAINING_STATE_CANCELLED)
+
+Process = subprocess.Popen[bytes]
+
+
+class Processes:
+    """A server and its workers, whose interpreter for trainings runs a trainer without weights."""
+
+    def __init__(self, root: Path, broker_url: str, port: int) -> None:
+        self.root = root
+        self.address = f"127.0.0.1:{port}"
+        python = root / "python"
+        python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nshift 3\nexec {sys.executable} {SCRIPT} "$@"\n')
+        python.chmod(0o755)
+        self._environment = {
+            **os.environ,
+            "TOUCHSTONE_DATABASE_URL": f"sqlite:///{root}/finetuning.sqlite",
+            "TOUCHSTONE_BROKER_URL": broker_url,
+            "TOUCHSTONE_WORK_DIR": f"{root}/work",
+            "TOUCHSTONE_FILE_ROOT": str(root),
+            "TOUCHSTONE_LISTEN": self.address,
+            "TOUCHSTONE_TRAINER_PYTHON": str(python),
+            "TOUCHSTONE_JOB_LEASE_SECONDS": "2",
+            "TOUCHSTONE_REDISPATCH_SECONDS": "0.2",
+        }
+        self.running: list[Process] = [self._start("touchstone_finetuning")]
+
+    def worker(self) -> Process:
+        """Start one more worker."""
+        self.running.append(self._start("touchstone_finetuning.worker"))
+        return self.running[-1]
+
+    def _start(self, module: str) -> Process:
+        return subprocess.Popen([sys.executable, "-m", module], env=self._environment)
+
+    def trainers(self) -> list[psutil.Process]:
+        """The trainers that are at work."""
+        return [
+            process
+            for process in psutil.process_iter(["cmdline"])
+            if str(SCRIPT) in (line := process.info["cmdline"] or []) and any(str(self.root) in part for part in line)
+        ]
+
+
+@pytest.fixture
+def processes(tmp_path: Path, broker_url: str, free_tcp_port: int) -> Iterator[Processes]:
+    found = Processes(tmp_path, broker_url, free_tcp_port)
+    yield found
+    for process in found.running:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture
+async def stub(processes: Processes) -> AsyncIterator[Any]:
+    async with channels.connect(processes.address) as channel:
+        yield pb_grpc.FinetuningServiceStub(channel)
+
+
+def request(root: Path, *script: str) -> pb.StartTrainingRequest:
+    (root / "base").write_text("\n".join(script))
+    (root / "data.jsonl").write_text('{"messages": []}\n')
+    spec = pb.TrainingSpec(
+        run="uid",
+        base=pb.BaseModel(uri=f"file://{root}/base"),
+        objective=pb.OBJECTIVE_SUPERVISED,
+        adapter=pb.Adapter(rank=4, alpha=8),
+        data=pb.TrainingData(uri=f"file://{root}/data.jsonl", format=pb.RECORD_FORMAT_CHAT_ML),
+        output_uri=f"file://{root}/out",
+    )
+    return pb.StartTrainingRequest(dispatch_id="uid-1", spec=spec)
+
+
+async def seen(stub: Any, claim: Callable[[pb.Training], bool], seconds: float = 60) -> pb.Training:
+    async with asyncio.timeout(seconds):
+        while True:
+            found: pb.Training = (await stub.GetTraining(pb.GetTrainingRequest(dispatch_id="uid-1"))).training
+            if claim(found):
+                return found
+            await asyncio.sleep(0.1)
+
+
+def has_ended(training: pb.Training) -> bool:
+    return training.state in FINAL
+
+
+def is_at(step: int) -> Callable[[pb.Training], bool]:
+    return lambda training: training.step >= step
+
+
+async def gone(processes: Processes) -> None:
+    async with asyncio.timeout(10):
+        while processes.trainers():
+            await asyncio.sleep(0.05)
+
+
+async def test_a_killed_worker_takes_its_trainer_along_and_another_goes_on(processes: Processes, stub: Any) -> None:
+    worker = processes.worker()
+    await stub.StartTraining(request(processes.root, "steps 3", "wait", "steps 6"), wait_for_ready=True)
+    await seen(stub, is_at(3))
+    assert len(processes.trainers()) == 1
+    worker.kill()
+    await gone(processes)
+    processes.worker()
+    ended = await seen(stub, has_ended)
+    assert ended.state == pb.TRAINING_STATE_SUCCEEDED, ended.error
+    assert (ended.step, ended.attempts, ended.preemptions) == (6, 2, 0)
+    assert list(ended.notes) == ["Begins at step 3."]
+    assert len(list((processes.root / "out").iterdir())) == 1
+
+
+async def test_a_stopped_worker_is_a_preemption_and_no_attempt(processes: Processes, stub: Any) -> None:
+    worker = processes.worker()
+    await stub.StartTraining(request(processes.root, "steps 3", "wait", "steps 6"), wait_for_ready=True)
+    await seen(stub, is_at(3))
+    worker.send_signal(signal.SIGTERM)
+    processes.worker()
+    ended = await seen(stub, has_ended)
+    assert (ended.state, ended.step) == (pb.TRAINING_STATE_SUCCEEDED, 6)
+    assert (ended.attempts, ended.preemptions) == (1, 1)
+
+
+async def test_a_cancelled_training_is_gone_within_seconds(processes: Processes, stub: Any) -> None:
+    processes.worker()
+    await stub.StartTraining(request(processes.root, "steps 3", "wait"), wait_for_ready=True)
+    await seen(stub, is_at(3))
+    await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))
+    await gone(processes)
+    assert (await seen(stub, has_ended)).state == pb.TRAINING_STATE_CANCELLED
