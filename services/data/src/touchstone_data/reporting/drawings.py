@@ -84,7 +84,7 @@ def scatter(dots: Sequence[Dot]) -> str:
 
 
 def line(points: Sequence[tuple[float, float]], *, x_label: str, y_label: str) -> str:
-    """Draw a line of shares, 0 to 1, over a logarithmic scale."""
+    """Draw a line of numbers of 0 to 1 over a logarithmic scale."""
     if len(points) < 2:
         return ""
     base, top, left = 190, 24, 56
@@ -98,7 +98,7 @@ def line(points: Sequence[tuple[float, float]], *, x_label: str, y_label: str) -
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
     drawn = "".join(
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" class="after"/>'
-        f'<text x="{x:.1f}" y="{y - 9:.1f}" class="label middle">{value:.0%}</text>'
+        f'<text x="{x:.1f}" y="{y - 9:.1f}" class="label middle">{value:.2f}</text>'
         f'<text x="{x:.1f}" y="{base + 17}" class="label middle">{number(size)}</text>'
         for (x, y), (size, value) in zip(spots, points, strict=True)
     )

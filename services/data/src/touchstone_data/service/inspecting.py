@@ -40,15 +40,17 @@ class Inspecting:
         after = list(_sampled(task, task.stage.number - 1, snapshot.records))
         licences = {source.name: source.licence for source in snapshot.sources}
         texts = [_text(record, task.spec.text_fields) for record in after]
+        # What a model is to say must not make records alike, or labels would agree with themselves.
+        inputs = [_text(record, task.spec.text_fields, silent=("system", "assistant")) for record in after]
         sample = Sample(
             records=after,
             texts=texts,
-            vectors=vectors.of_texts(texts),
+            vectors=vectors.of_texts(inputs),
             label_field=task.spec.report.label_field,
             licences=licences,
         )
         task.beat()
-        alike = similarity.near(texts, BANDING)
+        alike = similarity.near(inputs, BANDING)
         found = Inspection(
             before=self._profile(before, [_text(record, task.spec.text_fields) for record in before]),
             after=self._profile(after, texts),
@@ -74,13 +76,13 @@ def _sampled(task: Task, stage: int, total: int) -> Iterator[Record]:
                 yield record
 
 
-def _text(record: Record, paths: Sequence[str]) -> str:
-    """The text of a record; of one that only has turns, what is said in them."""
+def _text(record: Record, paths: Sequence[str], *, silent: Sequence[str] = ("system",)) -> str:
+    """The text of a record; of one that only has turns, what is said in them, except by the silent ones."""
     if text := text_of(record, paths):
         return text
     messages = record.fields.get("messages")
     turns = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
-    said = (value_at(turn, "content") for turn in turns if isinstance(turn, Mapping) and turn.get("role") != "system")
+    said = (value_at(turn, "content") for turn in turns if isinstance(turn, Mapping) and turn.get("role") not in silent)
     return "\n".join(content for content in said if isinstance(content, str))
 
 
