@@ -16,6 +16,7 @@ NEVER_SEEN = {
     ("update", "modeldeployments/finalizers"),  # asked by a plug-in that not every cluster has
     ("update", "ragindexes/finalizers"),
     ("update", "modelselections/finalizers"),
+    ("update", "finetunejobs/finalizers"),
 }
 """Rights that are looked at but make no request of their own."""
 

@@ -237,6 +237,41 @@ async def test_an_operator_that_is_killed_after_any_write_runs_one_pipeline(worl
     assert condition(world, "Succeeded") == ("True", "Completed")
 
 
+SUITE = {"name": "golden", "task": "question-answering", "dataset": {"uri": f"file:///items#sha256={'0' * 64}"}}
+FLOOR = {"name": "floor", "metric": "golden/contains", "absolute": {"operator": "GreaterOrEqual", "value": "0.5"}}
+EVALUATION = {
+    "modelDeploymentRef": {"name": "chat"},
+    "evalRunTemplate": {"spec": {"suites": [SUITE], "criteria": [FLOOR]}},
+}
+
+
+def deploy(world: Any) -> None:
+    spec = {
+        "model": {"uri": f"file:///model#sha256={'a' * 64}"},
+        "adapters": [{"name": "tone", "source": {"type": "FinetuneJob", "finetuneJobRef": {"name": "tune"}}}],
+        "defaultAdapter": "tone",
+        "engine": {"type": "Scripted"},
+        "rollout": {"strategy": "Recreate", "drainSeconds": 1},
+    }
+    world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", spec)
+
+
+@pytest.mark.parametrize(("verdict", "held"), [("Passed", "True"), ("Failed", "False"), ("Error", "False")])
+async def test_the_verdict_on_the_revision_with_the_adapter_is_recorded(world: Any, verdict: str, held: str) -> None:
+    world.evaluation.verdict = lambda _: verdict
+    tune(world, evaluation=EVALUATION)
+    await world.settle()
+    assert condition(world, "Evaluated") == ("Unknown", "NoRevision")
+    deploy(world)
+    await world.settle()
+    assert condition(world, "Evaluated") == (held, verdict)
+    assert condition(world, "Succeeded") == ("True", "Completed")
+    run = world.cluster.objects["EvalRun", NAMESPACE, status(world)["evalRunRef"]["name"]]
+    revision = next(r["name"] for r in world.status()["revisions"])
+    assert run["spec"]["subject"]["modelDeploymentRef"] == {"name": "chat", "revision": revision}
+    assert run["metadata"]["ownerReferences"][0]["name"] == "tune"
+
+
 def test_a_pipeline_reaches_the_service_whole() -> None:
     written = data.pipeline_spec("tune", DataPipeline.model_validate(PIPELINE))
     assert written == data_pb.PipelineSpec(

@@ -202,10 +202,12 @@ class Output(ApiModel):
 
 
 class JobEvaluation(ApiModel):
-    """An evaluation of the result."""
+    """An evaluation of the result, in the deployment that takes it. It blocks nothing: gates do."""
 
+    model_deployment_ref: ObjectReference
+    """modelDeploymentRef names the ModelDeployment that takes the adapter: its revision with it is measured."""
     eval_run_template: EvalRunTemplate
-    """evalRunTemplate is run on success; its verdict is recorded and blocks nothing."""
+    """evalRunTemplate is run once there is such a revision; relative criteria compare with the one that serves."""
 
 
 class FinetuneJobSpec(ApiModel):
@@ -380,7 +382,7 @@ class FinetuneJobStatus(ApiModel):
     eval_run_ref: ObjectReference | None = None
     """evalRunRef names the evaluation of the result."""
     conditions: Conditions | None = None
-    """conditions: Succeeded, Suspended, Progressing, Reconciling, Stalled."""
+    """conditions: Succeeded, Suspended, Progressing, Evaluated, Reconciling, Stalled."""
 
 
 class FinetuneJob(Resource):

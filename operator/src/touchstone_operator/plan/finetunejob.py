@@ -54,7 +54,6 @@ def unsupported(spec: FinetuneJobSpec) -> str:
             spec.output.uri.startswith(("oci://", "pvc://")),
             "use s3://, gs:// or file://",
         ),
-        ("spec.evaluation", spec.evaluation is not None, "put a gate on the ModelDeployment that takes the adapter"),
     )
     return next((f"{field} is not supported yet: {advice}." for field, is_asked, advice in found if is_asked), "")
 

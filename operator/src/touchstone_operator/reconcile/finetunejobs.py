@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from touchstone_operator import errors, objects
+from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.finetunejob import FinetuneJob
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, finetunejob, times
+from touchstone_operator.plan import conditions, finetunejob, finetunejob_evaluation, times
 from touchstone_operator.plan.finetunejob import Command, JobPlan
 from touchstone_operator.ports import DataSource, Outside, TrainingRequest
+from touchstone_operator.reconcile import manifests
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
 
@@ -120,11 +122,33 @@ class FinetuneJobs:
 
     async def _retire(self, job: FinetuneJob, execution: Execution) -> Outcome:
         await execution.set_finalizer(is_wanted=False)
+        if finetunejob_evaluation.is_wanted(job):
+            await self._evaluate(job, execution)
+            return Outcome(requeue_at=self.outside.now() + WAIT)
         expires_at = finetunejob.expires_at(job)
         if expires_at and expires_at <= self.outside.now():
             await self.outside.cluster.delete(objects.FINETUNE_JOB, execution.obj)
             return Outcome()
         return Outcome(requeue_at=expires_at)
+
+    async def _evaluate(self, job: FinetuneJob, execution: Execution) -> None:
+        """Have the revision measured that has what the job made, and write down the verdict."""
+        cluster, namespace = self.outside.cluster, job.metadata.namespace
+        obj = await cluster.get(objects.EVAL_RUN, namespace, finetunejob_evaluation.run_name(job))
+        if obj is None:
+            deployment = job.spec.evaluation.model_deployment_ref.name if job.spec.evaluation else ""
+            labels = objects.labels(objects.MODEL_DEPLOYMENT, deployment)
+            found = manifests.read(await cluster.list(objects.CONFIG_MAP, namespace, labels=labels))
+            revision = finetunejob_evaluation.revision(job, found.values())
+            if not revision:
+                await execution.write_conditions([finetunejob_evaluation.waiting(job)])
+                return
+            await cluster.create(objects.EVAL_RUN, finetunejob_evaluation.run(job, revision))
+            return
+        run = EvalRun.read(obj)
+        reference = {"evalRunRef": {"name": run.metadata.name}}
+        await execution.write_status({**(execution.obj.get("status") or {}), **reference})
+        await execution.write_conditions([finetunejob_evaluation.observed(run)])
 
     async def _clean_up(self, job: FinetuneJob, execution: Execution) -> Outcome:
         if objects.FINALIZER in job.metadata.finalizers:

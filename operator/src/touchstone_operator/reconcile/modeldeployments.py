@@ -5,7 +5,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from touchstone_runtime.revisions import MANIFEST_KEY, Adapter, Digest, Manifest, ManifestInvalid
+from touchstone_runtime.revisions import Adapter, Digest, Manifest
 
 from touchstone_operator import errors, objects
 from touchstone_operator.api.bundles import AdapterSpec, ModelSource
@@ -32,6 +32,7 @@ from touchstone_operator.plan.course import Observed
 from touchstone_operator.plan.workload import Platform
 from touchstone_operator.ports import LiveMetrics, Moved, Outside, Reached
 from touchstone_operator.reconcile.execution import Execution
+from touchstone_operator.reconcile.manifests import read as read_manifests
 from touchstone_operator.reconcile.outcome import Outcome
 
 
@@ -70,7 +71,7 @@ class ModelDeployments:
         config_maps, runs = own[objects.CONFIG_MAP], own[objects.EVAL_RUN]
         workloads = own[objects.DEPLOYMENT] + own.get(objects.RAY_SERVICE, [])
         running = [obj for obj in workloads if not obj["metadata"].get("deletionTimestamp")]
-        manifests = _manifests(config_maps)
+        manifests = read_manifests(config_maps)
         traffic, reached = await self._performance(deployment)
         return Observed(
             deployment=deployment,
@@ -217,19 +218,3 @@ class ModelDeployments:
 def _controlled(found: list[JsonObject], deployment: ModelDeployment) -> list[JsonObject]:
     """Keep what the ModelDeployment itself made, not what carries its labels or belongs to a namesake before it."""
     return [obj for obj in found if objects.is_controlled_by(objects.metadata(obj), deployment.metadata)]
-
-
-def _manifests(config_maps: list[JsonObject]) -> dict[str, Manifest]:
-    """Read manifests, newest first. One that does not hash to its digest is left out: it is no revision."""
-    newest_first = sorted(
-        config_maps,
-        key=lambda obj: (obj["metadata"].get("creationTimestamp", ""), obj["metadata"]["name"]),
-        reverse=True,
-    )
-    manifests = {}
-    for obj in newest_first:
-        try:
-            manifests[obj["metadata"]["name"]] = Manifest.from_json((obj.get("data") or {}).get(MANIFEST_KEY, ""))
-        except ManifestInvalid:
-            continue
-    return manifests
