@@ -49,7 +49,7 @@ class Plan:
     """What is to happen."""
 
     jobs: int = 5000
-    poison_every: int = 2500
+    poison_every: int = 100
     """Which of the jobs kill their worker."""
     child_every: int = 10
     """Which of the jobs work in a child process."""
@@ -104,17 +104,24 @@ class Theatre:
         own = [sys.executable, str(PROCESSES)]
         works = [*own, "work", url, self.broker.url, str(self.log), str(plan.step_seconds)]
         self.commands = {"server": [*own, "serve", url, self.broker.url], **dict.fromkeys(WORKERS, works)}
-        self.processes = {name: self.start(name) for name in self.commands}
         self.ends: dict[int, float] = {}
+        self.processes = {name: self.start(name) for name in self.commands}
         self.kills: collections.Counter[str] = collections.Counter()
         self.acknowledged: set[str] = set()
 
     def start(self, name: str) -> "subprocess.Popen[str]":
         """Start a process in a group of its own."""
         pipe = subprocess.PIPE if name == "server" else subprocess.DEVNULL
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self.commands[name], stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, start_new_session=True
         )
+        threading.Thread(target=self.watch, args=(process,), daemon=True).start()
+        return process
+
+    def watch(self, process: "subprocess.Popen[str]") -> None:
+        """Note when a process ends, by whomever: later, it would seem to work beside its successor."""
+        process.wait()
+        self.ends[process.pid] = time.monotonic()
 
     def kill(self, name: str) -> None:
         """Kill a process with its group."""
@@ -122,7 +129,6 @@ class Theatre:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        self.ends[process.pid] = time.monotonic()
         self.kills[name.partition("-")[0]] += 1
 
     def kill_child(self) -> None:
@@ -164,7 +170,6 @@ class Theatre:
         """Start what is not there, as a supervisor does."""
         for name, process in list(self.processes.items()):
             if process.poll() is not None:
-                self.ends.setdefault(process.pid, time.monotonic())
                 _close(process)
                 self.processes[name] = self.start(name)
 
