@@ -1,4 +1,4 @@
-"""Debian packages that a node needs."""
+"""Debian packages that a node needs, and the broker that the tests of jobs run beside Valkey."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ NEEDED = {
     "conntrack": "conntrack",
     "iptables": "iptables",
     "ipset": "ipset",
+    "/usr/lib/rabbitmq/bin/rabbitmq-server": "rabbitmq-server",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """What must be there, and the package that brings it."""
