@@ -1,10 +1,10 @@
 """How much memory a run will need at its peak, before it starts. Pure.
 
-Weights, gradients and states of the optimizer are counted by parameter. Activations are counted after Korthikanti et al.
-2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 2, for what a layer of the llama family keeps
-for its backward pass: gated feed-forward (three matrices), RMS norms, keys and values of fewer heads, and attention that
-keeps no matrix of scores (their term 5as/h). The output layer is counted apart: its logits are made in tiles, and with a
-large vocabulary and a small model they are the largest part.
+Weights, gradients and states of the optimizer are counted by parameter. Activations are counted after Korthikanti et
+al. 2022, "Reducing Activation Recomputation in Large Transformer Models", eq. 2, for what a layer of the llama family
+keeps for its backward pass: gated feed-forward (three matrices), RMS norms, keys and values of fewer heads, and
+attention that keeps no matrix of scores (their term 5as/h). The output layer is counted apart: its logits are made in
+tiles, and with a large vocabulary and a small model they are the largest part.
 """
 
 from dataclasses import dataclass

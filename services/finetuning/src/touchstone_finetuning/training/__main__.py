@@ -43,7 +43,7 @@ def main(workspace: Path) -> int:
 
 def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
     # Half a minute of imports: not before the recipe is known to be good.
-    from touchstone_finetuning.training import durable, faults, running  # noqa: PLC0415
+    from touchstone_finetuning.training import durable, faults, merge, running  # noqa: PLC0415
     from touchstone_finetuning.training.events import EventLog  # noqa: PLC0415
     from touchstone_finetuning.training.stopping import Preemption  # noqa: PLC0415
 
@@ -51,8 +51,9 @@ def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
     try:
         with EventLog(workspace) as log:
             if isinstance(asked, recipe.MergeRecipe):
-                raise faults.TrainingFault(outcome.Reason.METHOD_UNSUPPORTED, "Merges are not built yet.")
-            result = running.run(asked, log, preemption)
+                result: outcome.Result | None = merge.run(asked)
+            else:
+                result = running.run(asked, log, preemption)
             if result is None:
                 return outcome.EXIT_PREEMPTED
             durable.write_text(workspace / outcome.RESULT, codec.to_json(result))

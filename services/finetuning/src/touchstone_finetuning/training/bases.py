@@ -5,10 +5,12 @@ from pathlib import Path
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     GgufConfig,
+    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
 )
@@ -35,6 +37,18 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def load_config(base: Path) -> PretrainedConfig:
+    """Load the numbers of a base.
+
+    Raises:
+        TrainingFault: BaseModelInvalid; there are none.
+    """
+    try:
+        return AutoConfig.from_pretrained(*_place(base), **_file(base))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise base_invalid(base, f"its configuration cannot be loaded ({error}).") from error
 
 
 def load_model(base: Path, *, dtype: torch.dtype, quantization: Quantization) -> PreTrainedModel:

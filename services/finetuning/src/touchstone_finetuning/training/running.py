@@ -1,7 +1,6 @@
 """One run from its recipe to its artefact."""
 
 import hashlib
-import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,16 @@ from transformers import PreTrainedTokenizerFast, Trainer
 from touchstone_finetuning.core import codec
 from touchstone_finetuning.core.outcome import ArtifactType, Result
 from touchstone_finetuning.core.recipe import Checkpointing, Method, Quantization, Recipe, Resume
-from touchstone_finetuning.training import artifacts, bases, checkpoints, datasets, durable, preferring, trainers
+from touchstone_finetuning.training import (
+    artifacts,
+    bases,
+    checkpoints,
+    datasets,
+    durable,
+    memory,
+    preferring,
+    trainers,
+)
 from touchstone_finetuning.training.callbacks import Reporting, Sealing, Stopping
 from touchstone_finetuning.training.checkpoints import Checkpoint
 from touchstone_finetuning.training.events import EventLog
@@ -30,6 +38,8 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
     """
     _set_up(recipe)
     tokenizer = bases.load_tokenizer(Path(recipe.base))
+    needed = memory.require(recipe, bases.load_config(Path(recipe.base)))
+    log.note(f"Needs about {needed.total / 2**30:.2f} GiB of memory at its peak.")
     renderer = Renderer(tokenizer)
     train = datasets.prepare(recipe, recipe.train, renderer, name="train")
     held_out = datasets.prepare(recipe, recipe.validation, renderer, name="validation") if recipe.validation else None
@@ -115,12 +125,6 @@ def _finish(
         metrics=metrics,
         steps=steps,
         resumed_from_step=start.step if start else 0,
-        peak_memory_bytes=_peak_memory_bytes(),
+        peak_memory_bytes=memory.peak_bytes(),
         tokens_trained=int(trainer.state.num_input_tokens_seen),
     )
-
-
-def _peak_memory_bytes() -> int:
-    if torch.cuda.is_available():
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

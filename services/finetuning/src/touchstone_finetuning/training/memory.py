@@ -1,0 +1,101 @@
+"""Whether a run fits this machine: the estimate against what is free, before the weights are loaded."""
+
+import resource
+from pathlib import Path
+
+import psutil
+import torch
+from transformers import PretrainedConfig
+
+from touchstone_finetuning.core import memory
+from touchstone_finetuning.core.memory import Estimate, Load, Low, Shape
+from touchstone_finetuning.core.outcome import Reason
+from touchstone_finetuning.core.recipe import Method, Quantization, Recipe
+from touchstone_finetuning.training.bases import GGUF
+from touchstone_finetuning.training.faults import TrainingFault
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def require(recipe: Recipe, config: PretrainedConfig) -> Estimate:
+    """Estimate the peak of a run.
+
+    Raises:
+        TrainingFault: MemoryInsufficient, with the numbers and what to lower.
+    """
+    needed = estimate(recipe, config)
+    available = available_bytes()
+    if needed.total > available:
+        raise TrainingFault(
+            Reason.MEMORY_INSUFFICIENT,
+            f"The run needs about {_gib(needed.total)} and {_gib(available)} are free: weights {_gib(needed.weights)}, "
+            f"gradients {_gib(needed.gradients)}, optimizer {_gib(needed.optimizer)}, activations "
+            f"{_gib(needed.activations)}, logits {_gib(needed.logits)}. {_advice(recipe, needed)}",
+        )
+    return needed
+
+
+def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate:
+    """Estimate the peak of a run from the base's configuration."""
+    numbers, adapter = recipe.hyperparameters, recipe.adapter
+    is_dpo = recipe.method is Method.DPO
+    shape = Shape(
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        intermediate=config.intermediate_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads,
+        head_size=config.head_dim or config.hidden_size // config.num_attention_heads,
+        vocabulary=config.vocab_size,
+        is_tied=config.tie_word_embeddings,
+    )
+    load = Load(
+        sequences=numbers.batch_size * (2 if is_dpo else 1),
+        length=numbers.max_sequence_length,
+        is_gpu=torch.cuda.is_available(),
+        recomputes=numbers.gradient_checkpointing,
+        has_reference=is_dpo and adapter is None,
+        is_dequantised=Path(recipe.base).suffix == GGUF,
+    )
+    low = None
+    if adapter is not None:
+        low = Low(
+            rank=adapter.rank,
+            has_dropout=adapter.dropout > 0,
+            modules=adapter.target_modules,
+            is_nf4=adapter.quantization is Quantization.NF4,
+        )
+    return memory.estimate(shape, load, low)
+
+
+def available_bytes() -> int:
+    """Count what is free: on the GPU where there is one, else within the limit of the container and the machine."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    free = int(psutil.virtual_memory().available)
+    limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
+    if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
+        free = min(free, int(most) - int(used.read_text()))
+    return free
+
+
+def peak_bytes() -> int:
+    """Measure the most that this process has had."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _advice(recipe: Recipe, needed: Estimate) -> str:
+    if needed.activations + needed.logits > needed.weights + needed.optimizer:
+        return (
+            "Lower hyperparameters.batch_size (and raise gradient_accumulation as much) or max_sequence_length, or set "
+            "gradient_checkpointing."
+        )
+    if recipe.adapter is None:
+        return "Train an adapter instead of all weights, or a smaller base."
+    return "Take a smaller base, or a machine with more memory."
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"
