@@ -32,6 +32,8 @@ _NAMES = (
     re.compile(rf"^\s*(?i:{_CLOSINGS})\s*[,!.]?\s*\n\s*(?P<name>{_FULL})[ \t]*$", re.MULTILINE),
     re.compile(rf"\b(?i:{_TITLES})\.?[ ](?P<name>{_FULL})\b"),
 )
+_DIALLED = re.compile(r"[+(0]|\d{3}[ .-]?\d{3}[ .-]?\d{4}$|\d{5} ?\d{5}$")
+"""How numbers begin that people dial, or how those of North America and India are written: others are references."""
 _NOT_NAMES = frozenset(["all", "everyone", "everybody", "team", "support", "there", "sir", "madam", "customer"])
 
 
@@ -72,7 +74,8 @@ def _of_kind(kind: str, text: str, regions: tuple[str, ...]) -> Iterator[Finding
         return
     recogniser = _recognisers(regions)[kind]
     for result in recogniser.analyze(text, recogniser.supported_entities, None) or ():
-        yield Finding(kind, result.start, result.end)
+        if kind != PHONE or _DIALLED.match(text, result.start, result.end):
+            yield Finding(kind, result.start, result.end)
 
 
 @cache
