@@ -30,9 +30,10 @@ def slerp(first: Array, second: Array, place: float) -> Array:
     cosine = float((one * other).sum() / lengths) if lengths else 1.0
     if abs(cosine) > PARALLEL:
         return ((1 - place) * one + place * other).astype(np.float32)
-    angle = np.arccos(cosine)
+    angle = float(np.arccos(cosine))
     mixed = np.sin((1 - place) * angle) * one + np.sin(place * angle) * other
-    return (mixed / np.sin(angle)).astype(np.float32)
+    found: Array = (mixed / np.sin(angle)).astype(np.float32)
+    return found
 
 
 def task_arithmetic(base: Array, models: Sequence[Array], weights: Sequence[float]) -> Array:
