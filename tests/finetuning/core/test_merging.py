@@ -1,4 +1,11 @@
-"""Merges, against their definitions."""
+"""Merges, against their definitions and against numbers of mergekit.
+
+`merges.json` holds what mergekit (the version stands there) made of the arrays below by its functions sparsify
+(magnitude), get_mask (sum) and slerp, with weights 0.7 and 0.4, densities 0.5 and 0.25, and place 0.3.
+"""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +14,18 @@ from touchstone_finetuning.core import merging
 
 RANDOM = np.random.default_rng(17)
 BASE, ONE, OTHER = (RANDOM.normal(size=(6, 8)).astype(np.float32) for _ in range(3))
+
+PEER = json.loads(Path(__file__).with_name("merges.json").read_text())
+
+
+@pytest.mark.parametrize(("normalize", "name"), [(False, "ties"), (True, "ties_normalized")])
+def test_ties_is_what_mergekit_makes(normalize: bool, name: str) -> None:
+    merged = merging.ties(BASE, [ONE, OTHER], [0.7, 0.4], [0.5, 0.25], normalize=normalize)
+    assert_allclose(merged, PEER[name], atol=1e-6)
+
+
+def test_slerp_is_what_mergekit_makes() -> None:
+    assert_allclose(merging.slerp(ONE, OTHER, 0.3), PEER["slerp"], atol=1e-6)
 
 
 def test_a_normalised_sum_is_the_weighted_mean() -> None:

@@ -4,6 +4,7 @@ A task vector is what training changed: a model's weights less its base's (Ilhar
 Task Arithmetic").
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,10 @@ PARALLEL = 1 - 5e-4
 
 def linear(models: Sequence[Array], weights: Sequence[float], *, normalize: bool) -> Array:
     """Sum models by weight; normalised, it is their weighted mean (Wortsman et al. 2022, "Model Soups")."""
-    return _sum(models, weights) / (_total(weights) if normalize else np.float32(1))
+    merged = _sum(models, weights)
+    if normalize:
+        merged /= _total(weights)
+    return merged
 
 
 def slerp(first: Array, second: Array, place: float) -> Array:
@@ -30,10 +34,9 @@ def slerp(first: Array, second: Array, place: float) -> Array:
     cosine = float((one * other).sum() / lengths) if lengths else 1.0
     if abs(cosine) > PARALLEL:
         return ((1 - place) * one + place * other).astype(np.float32)
-    angle = float(np.arccos(cosine))
-    mixed = np.sin((1 - place) * angle) * one + np.sin(place * angle) * other
-    found: Array = (mixed / np.sin(angle)).astype(np.float32)
-    return found
+    angle = math.acos(cosine)
+    mixed = math.sin((1 - place) * angle) * one + math.sin(place * angle) * other
+    return (mixed / math.sin(angle)).astype(np.float32)
 
 
 def task_arithmetic(base: Array, models: Sequence[Array], weights: Sequence[float]) -> Array:
@@ -117,6 +120,6 @@ def _sum(arrays: Sequence[Array], weights: Sequence[float]) -> Array:
     return total
 
 
-def _total(weights: Sequence[float]) -> np.float32:
-    total = np.float32(sum(weights))
-    return total if abs(total) > np.float32(1e-8) else np.float32(1)
+def _total(weights: Sequence[float]) -> float:
+    total = sum(weights)
+    return total if abs(total) > 1e-8 else 1.0
