@@ -25,23 +25,25 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1touchstone/finetuning/v1/finetuning_service.proto\x12\x18touchstone.finetuning.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x01\n\x07\x41\x64\x61pter\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\r\n\x05\x61lpha\x18\x02 \x01(\x05\x12\x0f\n\x07\x64ropout\x18\x03 \x01(\x01\x12\x16\n\x0etarget_modules\x18\x04 \x03(\t\x12<\n\x0cquantization\x18\x05 \x01(\x0e\x32&.touchstone.finetuning.v1.Quantization\"(\n\tBaseModel\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"}\n\x0cTrainingData\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x36\n\x06\x66ormat\x18\x03 \x01(\x0e\x32&.touchstone.finetuning.v1.RecordFormat\x12\x18\n\x10validation_split\x18\x04 \x01(\x01\"\xa9\x01\n\x0fHyperparameters\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\x05\x12\x11\n\tmax_steps\x18\x02 \x01(\x05\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\x12\x12\n\nbatch_size\x18\x04 \x01(\x05\x12\x1d\n\x15gradient_accumulation\x18\x05 \x01(\x05\x12\x1b\n\x13max_sequence_length\x18\x06 \x01(\x05\x12\x0c\n\x04seed\x18\x07 \x01(\x05\"M\n\x10\x43heckpointPolicy\x12\x16\n\x0einterval_steps\x18\x01 \x01(\x05\x12\x14\n\x0cstart_afresh\x18\x02 \x01(\x08\x12\x0b\n\x03uri\x18\x03 \x01(\t\"7\n\x06Limits\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\x05\x12\x17\n\x0fmax_preemptions\x18\x02 \x01(\x05\"\xcd\x03\n\x0cTrainingSpec\x12\x31\n\x04\x62\x61se\x18\x01 \x01(\x0b\x32#.touchstone.finetuning.v1.BaseModel\x12\x36\n\tobjective\x18\x02 \x01(\x0e\x32#.touchstone.finetuning.v1.Objective\x12\x32\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32!.touchstone.finetuning.v1.Adapter\x12\x34\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32&.touchstone.finetuning.v1.TrainingData\x12\x42\n\x0fhyperparameters\x18\x05 \x01(\x0b\x32).touchstone.finetuning.v1.Hyperparameters\x12?\n\x0b\x63heckpoints\x18\x06 \x01(\x0b\x32*.touchstone.finetuning.v1.CheckpointPolicy\x12\x12\n\noutput_uri\x18\x07 \x01(\t\x12\x30\n\x06limits\x18\x08 \x01(\x0b\x32 .touchstone.finetuning.v1.Limits\x12\x10\n\x08priority\x18\t \x01(\x05\x12\x0b\n\x03run\x18\n \x01(\t\"\xfe\x04\n\x08Training\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.touchstone.finetuning.v1.TrainingState\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\x12\x13\n\x0btotal_steps\x18\x05 \x01(\x05\x12\r\n\x05\x65poch\x18\x06 \x01(\x01\x12\x39\n\x07metrics\x18\x07 \x03(\x0b\x32(.touchstone.finetuning.v1.TrainingMetric\x12\x17\n\x0f\x63heckpoint_step\x18\x08 \x01(\x05\x12\r\n\x05notes\x18\t \x03(\t\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x13\n\x0bpreemptions\x18\x0b \x01(\x05\x12\x36\n\x05\x65rror\x18\x0c \x01(\x0b\x32\'.touchstone.finetuning.v1.TrainingError\x12\x34\n\x08\x61rtifact\x18\r \x01(\x0b\x32\".touchstone.finetuning.v1.Artifact\x12\x38\n\nprovenance\x18\x0e \x01(\x0b\x32$.touchstone.finetuning.v1.Provenance\x12\x30\n\x0cstarted_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eheartbeat_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11remaining_seconds\x18\x12 \x01(\x05\";\n\x0eTrainingMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x05\"0\n\rTrainingError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x7f\n\x08\x41rtifact\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x34\n\x04type\x18\x04 \x01(\x0e\x32&.touchstone.finetuning.v1.ArtifactType\x12\x0c\n\x04rank\x18\x05 \x01(\x05\"\x8f\x01\n\nProvenance\x12\x19\n\x11\x62\x61se_model_digest\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61taset_digest\x18\x02 \x01(\t\x12\x15\n\rtrainer_image\x18\x03 \x01(\t\x12\x13\n\x0bspec_digest\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x05\x12\x14\n\x0c\x63ode_version\x18\x06 \x01(\t\"a\n\x14StartTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12\x34\n\x04spec\x18\x02 \x01(\x0b\x32&.touchstone.finetuning.v1.TrainingSpec\"M\n\x15StartTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"K\n\x13GetTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"N\n\x16\x43\x61ncelTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training*\x7f\n\tObjective\x12\x19\n\x15OBJECTIVE_UNSPECIFIED\x10\x00\x12\x18\n\x14OBJECTIVE_SUPERVISED\x10\x01\x12\x18\n\x14OBJECTIVE_PREFERENCE\x10\x02\x12#\n\x1fOBJECTIVE_CONTINUED_PRETRAINING\x10\x03*B\n\x0cQuantization\x12\x1c\n\x18QUANTIZATION_UNSPECIFIED\x10\x00\x12\x14\n\x10QUANTIZATION_NF4\x10\x01*\x98\x01\n\x0cRecordFormat\x12\x1d\n\x19RECORD_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORD_FORMAT_CHAT_ML\x10\x01\x12\x18\n\x14RECORD_FORMAT_ALPACA\x10\x02\x12\x16\n\x12RECORD_FORMAT_TEXT\x10\x03\x12\x1c\n\x18RECORD_FORMAT_PREFERENCE\x10\x04*\xbe\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_STATE_PENDING\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05*f\n\x0c\x41rtifactType\x12\x1d\n\x19\x41RTIFACT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41RTIFACT_TYPE_LORA_ADAPTER\x10\x01\x12\x17\n\x13\x41RTIFACT_TYPE_MODEL\x10\x02\x32\xe6\x02\n\x11\x46inetuningService\x12p\n\rStartTraining\x12..touchstone.finetuning.v1.StartTrainingRequest\x1a/.touchstone.finetuning.v1.StartTrainingResponse\x12j\n\x0bGetTraining\x12,.touchstone.finetuning.v1.GetTrainingRequest\x1a-.touchstone.finetuning.v1.GetTrainingResponse\x12s\n\x0e\x43\x61ncelTraining\x12/.touchstone.finetuning.v1.CancelTrainingRequest\x1a\x30.touchstone.finetuning.v1.CancelTrainingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n1touchstone/finetuning/v1/finetuning_service.proto\x12\x18touchstone.finetuning.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8d\x01\n\x07\x41\x64\x61pter\x12\x0c\n\x04rank\x18\x01 \x01(\x05\x12\r\n\x05\x61lpha\x18\x02 \x01(\x05\x12\x0f\n\x07\x64ropout\x18\x03 \x01(\x01\x12\x16\n\x0etarget_modules\x18\x04 \x03(\t\x12<\n\x0cquantization\x18\x05 \x01(\x0e\x32&.touchstone.finetuning.v1.Quantization\"(\n\tBaseModel\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"}\n\x0cTrainingData\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x36\n\x06\x66ormat\x18\x03 \x01(\x0e\x32&.touchstone.finetuning.v1.RecordFormat\x12\x18\n\x10validation_split\x18\x04 \x01(\x01\"\xa9\x01\n\x0fHyperparameters\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\x05\x12\x11\n\tmax_steps\x18\x02 \x01(\x05\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\x12\x12\n\nbatch_size\x18\x04 \x01(\x05\x12\x1d\n\x15gradient_accumulation\x18\x05 \x01(\x05\x12\x1b\n\x13max_sequence_length\x18\x06 \x01(\x05\x12\x0c\n\x04seed\x18\x07 \x01(\x05\"M\n\x10\x43heckpointPolicy\x12\x16\n\x0einterval_steps\x18\x01 \x01(\x05\x12\x14\n\x0cstart_afresh\x18\x02 \x01(\x08\x12\x0b\n\x03uri\x18\x03 \x01(\t\"7\n\x06Limits\x12\x14\n\x0cmax_attempts\x18\x01 \x01(\x05\x12\x17\n\x0fmax_preemptions\x18\x02 \x01(\x05\"b\n\x0bMergedModel\x12\x32\n\x05model\x18\x01 \x01(\x0b\x32#.touchstone.finetuning.v1.BaseModel\x12\x0e\n\x06weight\x18\x02 \x01(\x01\x12\x0f\n\x07\x64\x65nsity\x18\x03 \x01(\x01\"\x83\x01\n\x05Merge\x12\x31\n\x04type\x18\x01 \x01(\x0e\x32#.touchstone.finetuning.v1.MergeType\x12\x35\n\x06models\x18\x02 \x03(\x0b\x32%.touchstone.finetuning.v1.MergedModel\x12\x10\n\x08keep_sum\x18\x03 \x01(\x08\"\xfd\x03\n\x0cTrainingSpec\x12\x31\n\x04\x62\x61se\x18\x01 \x01(\x0b\x32#.touchstone.finetuning.v1.BaseModel\x12\x36\n\tobjective\x18\x02 \x01(\x0e\x32#.touchstone.finetuning.v1.Objective\x12\x32\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32!.touchstone.finetuning.v1.Adapter\x12\x34\n\x04\x64\x61ta\x18\x04 \x01(\x0b\x32&.touchstone.finetuning.v1.TrainingData\x12\x42\n\x0fhyperparameters\x18\x05 \x01(\x0b\x32).touchstone.finetuning.v1.Hyperparameters\x12?\n\x0b\x63heckpoints\x18\x06 \x01(\x0b\x32*.touchstone.finetuning.v1.CheckpointPolicy\x12\x12\n\noutput_uri\x18\x07 \x01(\t\x12\x30\n\x06limits\x18\x08 \x01(\x0b\x32 .touchstone.finetuning.v1.Limits\x12\x10\n\x08priority\x18\t \x01(\x05\x12\x0b\n\x03run\x18\n \x01(\t\x12.\n\x05merge\x18\x0b \x01(\x0b\x32\x1f.touchstone.finetuning.v1.Merge\"\xfe\x04\n\x08Training\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12\x36\n\x05state\x18\x02 \x01(\x0e\x32\'.touchstone.finetuning.v1.TrainingState\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x0c\n\x04step\x18\x04 \x01(\x05\x12\x13\n\x0btotal_steps\x18\x05 \x01(\x05\x12\r\n\x05\x65poch\x18\x06 \x01(\x01\x12\x39\n\x07metrics\x18\x07 \x03(\x0b\x32(.touchstone.finetuning.v1.TrainingMetric\x12\x17\n\x0f\x63heckpoint_step\x18\x08 \x01(\x05\x12\r\n\x05notes\x18\t \x03(\t\x12\x10\n\x08\x61ttempts\x18\n \x01(\x05\x12\x13\n\x0bpreemptions\x18\x0b \x01(\x05\x12\x36\n\x05\x65rror\x18\x0c \x01(\x0b\x32\'.touchstone.finetuning.v1.TrainingError\x12\x34\n\x08\x61rtifact\x18\r \x01(\x0b\x32\".touchstone.finetuning.v1.Artifact\x12\x38\n\nprovenance\x18\x0e \x01(\x0b\x32$.touchstone.finetuning.v1.Provenance\x12\x30\n\x0cstarted_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rfinished_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0eheartbeat_time\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11remaining_seconds\x18\x12 \x01(\x05\";\n\x0eTrainingMetric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0c\n\x04step\x18\x03 \x01(\x05\"0\n\rTrainingError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x7f\n\x08\x41rtifact\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x34\n\x04type\x18\x04 \x01(\x0e\x32&.touchstone.finetuning.v1.ArtifactType\x12\x0c\n\x04rank\x18\x05 \x01(\x05\"\x8f\x01\n\nProvenance\x12\x19\n\x11\x62\x61se_model_digest\x18\x01 \x01(\t\x12\x16\n\x0e\x64\x61taset_digest\x18\x02 \x01(\t\x12\x15\n\rtrainer_image\x18\x03 \x01(\t\x12\x13\n\x0bspec_digest\x18\x04 \x01(\t\x12\x0c\n\x04seed\x18\x05 \x01(\x05\x12\x14\n\x0c\x63ode_version\x18\x06 \x01(\t\"a\n\x14StartTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\x12\x34\n\x04spec\x18\x02 \x01(\x0b\x32&.touchstone.finetuning.v1.TrainingSpec\"M\n\x15StartTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training\")\n\x12GetTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"K\n\x13GetTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training\",\n\x15\x43\x61ncelTrainingRequest\x12\x13\n\x0b\x64ispatch_id\x18\x01 \x01(\t\"N\n\x16\x43\x61ncelTrainingResponse\x12\x34\n\x08training\x18\x01 \x01(\x0b\x32\".touchstone.finetuning.v1.Training*\x7f\n\tObjective\x12\x19\n\x15OBJECTIVE_UNSPECIFIED\x10\x00\x12\x18\n\x14OBJECTIVE_SUPERVISED\x10\x01\x12\x18\n\x14OBJECTIVE_PREFERENCE\x10\x02\x12#\n\x1fOBJECTIVE_CONTINUED_PRETRAINING\x10\x03*B\n\x0cQuantization\x12\x1c\n\x18QUANTIZATION_UNSPECIFIED\x10\x00\x12\x14\n\x10QUANTIZATION_NF4\x10\x01*\x98\x01\n\x0cRecordFormat\x12\x1d\n\x19RECORD_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15RECORD_FORMAT_CHAT_ML\x10\x01\x12\x18\n\x14RECORD_FORMAT_ALPACA\x10\x02\x12\x16\n\x12RECORD_FORMAT_TEXT\x10\x03\x12\x1c\n\x18RECORD_FORMAT_PREFERENCE\x10\x04*\xbf\x01\n\tMergeType\x12\x1a\n\x16MERGE_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11MERGE_TYPE_LINEAR\x10\x01\x12\x14\n\x10MERGE_TYPE_SLERP\x10\x02\x12\x1e\n\x1aMERGE_TYPE_TASK_ARITHMETIC\x10\x03\x12\x13\n\x0fMERGE_TYPE_TIES\x10\x04\x12\x1a\n\x16MERGE_TYPE_DARE_LINEAR\x10\x05\x12\x18\n\x14MERGE_TYPE_DARE_TIES\x10\x06*\xbe\x01\n\rTrainingState\x12\x1e\n\x1aTRAINING_STATE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TRAINING_STATE_PENDING\x10\x01\x12\x1a\n\x16TRAINING_STATE_RUNNING\x10\x02\x12\x1c\n\x18TRAINING_STATE_SUCCEEDED\x10\x03\x12\x19\n\x15TRAINING_STATE_FAILED\x10\x04\x12\x1c\n\x18TRAINING_STATE_CANCELLED\x10\x05*f\n\x0c\x41rtifactType\x12\x1d\n\x19\x41RTIFACT_TYPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x41RTIFACT_TYPE_LORA_ADAPTER\x10\x01\x12\x17\n\x13\x41RTIFACT_TYPE_MODEL\x10\x02\x32\xe6\x02\n\x11\x46inetuningService\x12p\n\rStartTraining\x12..touchstone.finetuning.v1.StartTrainingRequest\x1a/.touchstone.finetuning.v1.StartTrainingResponse\x12j\n\x0bGetTraining\x12,.touchstone.finetuning.v1.GetTrainingRequest\x1a-.touchstone.finetuning.v1.GetTrainingResponse\x12s\n\x0e\x43\x61ncelTraining\x12/.touchstone.finetuning.v1.CancelTrainingRequest\x1a\x30.touchstone.finetuning.v1.CancelTrainingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'touchstone.finetuning.v1.finetuning_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OBJECTIVE']._serialized_start=2648
-  _globals['_OBJECTIVE']._serialized_end=2775
-  _globals['_QUANTIZATION']._serialized_start=2777
-  _globals['_QUANTIZATION']._serialized_end=2843
-  _globals['_RECORDFORMAT']._serialized_start=2846
-  _globals['_RECORDFORMAT']._serialized_end=2998
-  _globals['_TRAININGSTATE']._serialized_start=3001
-  _globals['_TRAININGSTATE']._serialized_end=3191
-  _globals['_ARTIFACTTYPE']._serialized_start=3193
-  _globals['_ARTIFACTTYPE']._serialized_end=3295
+  _globals['_OBJECTIVE']._serialized_start=2930
+  _globals['_OBJECTIVE']._serialized_end=3057
+  _globals['_QUANTIZATION']._serialized_start=3059
+  _globals['_QUANTIZATION']._serialized_end=3125
+  _globals['_RECORDFORMAT']._serialized_start=3128
+  _globals['_RECORDFORMAT']._serialized_end=3280
+  _globals['_MERGETYPE']._serialized_start=3283
+  _globals['_MERGETYPE']._serialized_end=3474
+  _globals['_TRAININGSTATE']._serialized_start=3477
+  _globals['_TRAININGSTATE']._serialized_end=3667
+  _globals['_ARTIFACTTYPE']._serialized_start=3669
+  _globals['_ARTIFACTTYPE']._serialized_end=3771
   _globals['_ADAPTER']._serialized_start=113
   _globals['_ADAPTER']._serialized_end=254
   _globals['_BASEMODEL']._serialized_start=256
@@ -54,30 +56,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINTPOLICY']._serialized_end=674
   _globals['_LIMITS']._serialized_start=676
   _globals['_LIMITS']._serialized_end=731
-  _globals['_TRAININGSPEC']._serialized_start=734
-  _globals['_TRAININGSPEC']._serialized_end=1195
-  _globals['_TRAINING']._serialized_start=1198
-  _globals['_TRAINING']._serialized_end=1836
-  _globals['_TRAININGMETRIC']._serialized_start=1838
-  _globals['_TRAININGMETRIC']._serialized_end=1897
-  _globals['_TRAININGERROR']._serialized_start=1899
-  _globals['_TRAININGERROR']._serialized_end=1947
-  _globals['_ARTIFACT']._serialized_start=1949
-  _globals['_ARTIFACT']._serialized_end=2076
-  _globals['_PROVENANCE']._serialized_start=2079
-  _globals['_PROVENANCE']._serialized_end=2222
-  _globals['_STARTTRAININGREQUEST']._serialized_start=2224
-  _globals['_STARTTRAININGREQUEST']._serialized_end=2321
-  _globals['_STARTTRAININGRESPONSE']._serialized_start=2323
-  _globals['_STARTTRAININGRESPONSE']._serialized_end=2400
-  _globals['_GETTRAININGREQUEST']._serialized_start=2402
-  _globals['_GETTRAININGREQUEST']._serialized_end=2443
-  _globals['_GETTRAININGRESPONSE']._serialized_start=2445
-  _globals['_GETTRAININGRESPONSE']._serialized_end=2520
-  _globals['_CANCELTRAININGREQUEST']._serialized_start=2522
-  _globals['_CANCELTRAININGREQUEST']._serialized_end=2566
-  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2568
-  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2646
-  _globals['_FINETUNINGSERVICE']._serialized_start=3298
-  _globals['_FINETUNINGSERVICE']._serialized_end=3656
+  _globals['_MERGEDMODEL']._serialized_start=733
+  _globals['_MERGEDMODEL']._serialized_end=831
+  _globals['_MERGE']._serialized_start=834
+  _globals['_MERGE']._serialized_end=965
+  _globals['_TRAININGSPEC']._serialized_start=968
+  _globals['_TRAININGSPEC']._serialized_end=1477
+  _globals['_TRAINING']._serialized_start=1480
+  _globals['_TRAINING']._serialized_end=2118
+  _globals['_TRAININGMETRIC']._serialized_start=2120
+  _globals['_TRAININGMETRIC']._serialized_end=2179
+  _globals['_TRAININGERROR']._serialized_start=2181
+  _globals['_TRAININGERROR']._serialized_end=2229
+  _globals['_ARTIFACT']._serialized_start=2231
+  _globals['_ARTIFACT']._serialized_end=2358
+  _globals['_PROVENANCE']._serialized_start=2361
+  _globals['_PROVENANCE']._serialized_end=2504
+  _globals['_STARTTRAININGREQUEST']._serialized_start=2506
+  _globals['_STARTTRAININGREQUEST']._serialized_end=2603
+  _globals['_STARTTRAININGRESPONSE']._serialized_start=2605
+  _globals['_STARTTRAININGRESPONSE']._serialized_end=2682
+  _globals['_GETTRAININGREQUEST']._serialized_start=2684
+  _globals['_GETTRAININGREQUEST']._serialized_end=2725
+  _globals['_GETTRAININGRESPONSE']._serialized_start=2727
+  _globals['_GETTRAININGRESPONSE']._serialized_end=2802
+  _globals['_CANCELTRAININGREQUEST']._serialized_start=2804
+  _globals['_CANCELTRAININGREQUEST']._serialized_end=2848
+  _globals['_CANCELTRAININGRESPONSE']._serialized_start=2850
+  _globals['_CANCELTRAININGRESPONSE']._serialized_end=2928
+  _globals['_FINETUNINGSERVICE']._serialized_start=3774
+  _globals['_FINETUNINGSERVICE']._serialized_end=4132
 # @@protoc_insertion_point(module_scope)

@@ -100,6 +100,46 @@ RECORD_FORMAT_PREFERENCE: RecordFormat.ValueType  # 4
 """RECORD_FORMAT_PREFERENCE has `prompt`, `chosen` and `rejected`."""
 global___RecordFormat = RecordFormat
 
+class _MergeType:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _MergeTypeEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_MergeType.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    MERGE_TYPE_UNSPECIFIED: _MergeType.ValueType  # 0
+    """MERGE_TYPE_UNSPECIFIED is refused."""
+    MERGE_TYPE_LINEAR: _MergeType.ValueType  # 1
+    """MERGE_TYPE_LINEAR is the weighted mean."""
+    MERGE_TYPE_SLERP: _MergeType.ValueType  # 2
+    """MERGE_TYPE_SLERP goes from one of two models to the other along the arc between them."""
+    MERGE_TYPE_TASK_ARITHMETIC: _MergeType.ValueType  # 3
+    """MERGE_TYPE_TASK_ARITHMETIC adds to the base what each model has learnt (Ilharco et al. 2023)."""
+    MERGE_TYPE_TIES: _MergeType.ValueType  # 4
+    """MERGE_TYPE_TIES trims, elects signs, and takes the mean of what agrees (Yadav et al. 2023)."""
+    MERGE_TYPE_DARE_LINEAR: _MergeType.ValueType  # 5
+    """MERGE_TYPE_DARE_LINEAR drops at random and rescales what is left (Yu et al. 2024), then adds as task arithmetic does."""
+    MERGE_TYPE_DARE_TIES: _MergeType.ValueType  # 6
+    """MERGE_TYPE_DARE_TIES drops at random and rescales what is left, then goes on as TIES does."""
+
+class MergeType(_MergeType, metaclass=_MergeTypeEnumTypeWrapper):
+    """MergeType is how several models become one."""
+
+MERGE_TYPE_UNSPECIFIED: MergeType.ValueType  # 0
+"""MERGE_TYPE_UNSPECIFIED is refused."""
+MERGE_TYPE_LINEAR: MergeType.ValueType  # 1
+"""MERGE_TYPE_LINEAR is the weighted mean."""
+MERGE_TYPE_SLERP: MergeType.ValueType  # 2
+"""MERGE_TYPE_SLERP goes from one of two models to the other along the arc between them."""
+MERGE_TYPE_TASK_ARITHMETIC: MergeType.ValueType  # 3
+"""MERGE_TYPE_TASK_ARITHMETIC adds to the base what each model has learnt (Ilharco et al. 2023)."""
+MERGE_TYPE_TIES: MergeType.ValueType  # 4
+"""MERGE_TYPE_TIES trims, elects signs, and takes the mean of what agrees (Yadav et al. 2023)."""
+MERGE_TYPE_DARE_LINEAR: MergeType.ValueType  # 5
+"""MERGE_TYPE_DARE_LINEAR drops at random and rescales what is left (Yu et al. 2024), then adds as task arithmetic does."""
+MERGE_TYPE_DARE_TIES: MergeType.ValueType  # 6
+"""MERGE_TYPE_DARE_TIES drops at random and rescales what is left, then goes on as TIES does."""
+global___MergeType = MergeType
+
 class _TrainingState:
     ValueType = typing.NewType("ValueType", builtins.int)
     V: typing_extensions.TypeAlias = ValueType
@@ -341,8 +381,65 @@ class Limits(google.protobuf.message.Message):
 global___Limits = Limits
 
 @typing.final
+class MergedModel(google.protobuf.message.Message):
+    """MergedModel is one of the models that are merged."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    WEIGHT_FIELD_NUMBER: builtins.int
+    DENSITY_FIELD_NUMBER: builtins.int
+    weight: builtins.float
+    """weight of the model. SLERP: the second one's is the place on the way from the first to it, 0 to 1."""
+    density: builtins.float
+    """density is the share of a task vector's numbers that TIES and DARE keep. 0: all."""
+    @property
+    def model(self) -> global___BaseModel:
+        """model is a Hugging Face folder. Required."""
+
+    def __init__(
+        self,
+        *,
+        model: global___BaseModel | None = ...,
+        weight: builtins.float = ...,
+        density: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["model", b"model"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["density", b"density", "model", b"model", "weight", b"weight"]) -> None: ...
+
+global___MergedModel = MergedModel
+
+@typing.final
+class Merge(google.protobuf.message.Message):
+    """Merge makes one model of several, which were trained from one base."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: builtins.int
+    MODELS_FIELD_NUMBER: builtins.int
+    KEEP_SUM_FIELD_NUMBER: builtins.int
+    type: global___MergeType.ValueType
+    """type is how. Required."""
+    keep_sum: builtins.bool
+    """keep_sum adds weighted models up in place of dividing by the sum of weights: Linear and TIES."""
+    @property
+    def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___MergedModel]:
+        """models are merged; SLERP takes two."""
+
+    def __init__(
+        self,
+        *,
+        type: global___MergeType.ValueType = ...,
+        models: collections.abc.Iterable[global___MergedModel] | None = ...,
+        keep_sum: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keep_sum", b"keep_sum", "models", b"models", "type", b"type"]) -> None: ...
+
+global___Merge = Merge
+
+@typing.final
 class TrainingSpec(google.protobuf.message.Message):
-    """TrainingSpec is what to train, from what, on what."""
+    """TrainingSpec is what to train, from what, on what; or what to merge."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -356,8 +453,9 @@ class TrainingSpec(google.protobuf.message.Message):
     LIMITS_FIELD_NUMBER: builtins.int
     PRIORITY_FIELD_NUMBER: builtins.int
     RUN_FIELD_NUMBER: builtins.int
+    MERGE_FIELD_NUMBER: builtins.int
     objective: global___Objective.ValueType
-    """objective is what is minimised. Required."""
+    """objective is what is minimised. Required, but for a merge."""
     output_uri: builtins.str
     """output_uri is the folder that the artefact's own folder is put into: file://, s3:// or gs://. Required."""
     priority: builtins.int
@@ -368,7 +466,7 @@ class TrainingSpec(google.protobuf.message.Message):
     """
     @property
     def base(self) -> global___BaseModel:
-        """base is the model to start from. Required."""
+        """base is the model to start from; of a merge, the model that the others were trained from. Required."""
 
     @property
     def adapter(self) -> global___Adapter:
@@ -376,7 +474,7 @@ class TrainingSpec(google.protobuf.message.Message):
 
     @property
     def data(self) -> global___TrainingData:
-        """data is the data set. Required."""
+        """data is the data set. Required, but for a merge."""
 
     @property
     def hyperparameters(self) -> global___Hyperparameters:
@@ -389,6 +487,12 @@ class TrainingSpec(google.protobuf.message.Message):
     @property
     def limits(self) -> global___Limits:
         """limits end a training that does not come to an end."""
+
+    @property
+    def merge(self) -> global___Merge:
+        """merge makes one model of several in place of training: of objective, adapter, data, hyperparameters (but for the seed)
+        and checkpoints none is used. Unset: the base is trained.
+        """
 
     def __init__(
         self,
@@ -403,9 +507,10 @@ class TrainingSpec(google.protobuf.message.Message):
         limits: global___Limits | None = ...,
         priority: builtins.int = ...,
         run: builtins.str = ...,
+        merge: global___Merge | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "objective", b"objective", "output_uri", b"output_uri", "priority", b"priority", "run", b"run"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "objective", b"objective", "output_uri", b"output_uri", "priority", b"priority", "run", b"run"]) -> None: ...
 
 global___TrainingSpec = TrainingSpec
 
@@ -609,7 +714,7 @@ class Provenance(google.protobuf.message.Message):
     base_model_digest: builtins.str
     """base_model_digest of the base's weights."""
     dataset_digest: builtins.str
-    """dataset_digest of the data set."""
+    """dataset_digest of the data set; empty for a merge."""
     trainer_image: builtins.str
     """trainer_image that ran; empty where there was none."""
     spec_digest: builtins.str

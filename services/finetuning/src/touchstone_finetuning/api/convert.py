@@ -9,8 +9,8 @@ from touchstone_runtime.errors import Violation
 from touchstone_finetuning import errors
 from touchstone_finetuning.api import values
 from touchstone_finetuning.core import spec as defaults
-from touchstone_finetuning.core.recipe import Adapter, Hyperparameters, Quantization
-from touchstone_finetuning.core.spec import Source, TrainingSpec
+from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, MergeType, Method, Quantization
+from touchstone_finetuning.core.spec import Merge, Merged, Source, TrainingSpec
 
 Number = TypeVar("Number")
 Value = TypeVar("Value")
@@ -23,14 +23,9 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
         SpecInvalid: A part is missing, or an enumeration has a value that this version does not know.
     """
     spec = request.spec
-    violations = [
-        Violation(field, "Must be set.")
-        for field, is_set in (
-            ("spec.base", spec.HasField("base")),
-            ("spec.data", spec.HasField("data")),
-        )
-        if not is_set
-    ]
+    is_merge = spec.HasField("merge")
+    is_set = {"spec.base": spec.HasField("base"), "spec.data": spec.HasField("data") or is_merge}
+    violations = [Violation(field, "Must be set.") for field, is_there in is_set.items() if not is_there]
 
     def known(table: Mapping[Number, Value], number: Number, field: str) -> Value:
         if number not in table:
@@ -43,10 +38,10 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
     made = TrainingSpec(
         run=spec.run,
         base=Source(uri=spec.base.uri, digest=spec.base.digest),
-        method=known(values.METHODS, spec.objective, "spec.objective"),
+        method=Method.MERGE if is_merge else known(values.METHODS, spec.objective, "spec.objective"),
         adapter=_adapter(spec.adapter, quantization) if spec.HasField("adapter") else None,
-        data=Source(uri=spec.data.uri, digest=spec.data.digest),
-        format=known(values.FORMATS, spec.data.format, "spec.data.format"),
+        data=None if is_merge else Source(uri=spec.data.uri, digest=spec.data.digest),
+        format=Format.TEXT if is_merge else known(values.FORMATS, spec.data.format, "spec.data.format"),
         validation_split=spec.data.validation_split,
         hyperparameters=_hyperparameters(spec.hyperparameters),
         checkpoint_uri=spec.checkpoints.uri,
@@ -56,6 +51,7 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
         max_attempts=spec.limits.max_attempts or defaults.DEFAULT_ATTEMPTS,
         max_preemptions=spec.limits.max_preemptions or defaults.DEFAULT_PREEMPTIONS,
         priority=spec.priority,
+        merge=_merge(spec.merge, known(values.MERGE_TYPES, spec.merge.type, "spec.merge.type")) if is_merge else None,
     )
     if violations:
         raise errors.SpecInvalid(violations)
@@ -69,6 +65,21 @@ def _adapter(adapter: pb.Adapter, quantization: Quantization) -> Adapter:
         dropout=adapter.dropout,
         target_modules=tuple(adapter.target_modules) or None,
         quantization=quantization,
+    )
+
+
+def _merge(merge: pb.Merge, merge_type: MergeType) -> Merge:
+    return Merge(
+        type=merge_type,
+        models=tuple(
+            Merged(
+                source=Source(uri=each.model.uri, digest=each.model.digest),
+                weight=each.weight,
+                density=each.density or 1.0,
+            )
+            for each in merge.models
+        ),
+        is_normalized=not merge.keep_sum,
     )
 
 

@@ -4,7 +4,7 @@ from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone_runtime.jobs import JobState
 
 from touchstone_finetuning.core.outcome import ArtifactType
-from touchstone_finetuning.core.recipe import Format, Method, Quantization
+from touchstone_finetuning.core.recipe import Format, MergeType, Method, Quantization
 
 METHODS = {
     pb.OBJECTIVE_SUPERVISED: Method.SFT,
@@ -14,6 +14,14 @@ METHODS = {
 QUANTIZATIONS = {
     pb.QUANTIZATION_UNSPECIFIED: Quantization.NONE,
     pb.QUANTIZATION_NF4: Quantization.NF4,
+}
+MERGE_TYPES = {
+    pb.MERGE_TYPE_LINEAR: MergeType.LINEAR,
+    pb.MERGE_TYPE_SLERP: MergeType.SLERP,
+    pb.MERGE_TYPE_TASK_ARITHMETIC: MergeType.TASK_ARITHMETIC,
+    pb.MERGE_TYPE_TIES: MergeType.TIES,
+    pb.MERGE_TYPE_DARE_LINEAR: MergeType.DARE_LINEAR,
+    pb.MERGE_TYPE_DARE_TIES: MergeType.DARE_TIES,
 }
 FORMATS = {
     pb.RECORD_FORMAT_CHAT_ML: Format.CHATML,

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from touchstone_runtime.errors import Violation
 
 from touchstone_finetuning.core import validation
-from touchstone_finetuning.core.spec import Source, TrainingSpec
+from touchstone_finetuning.core.recipe import MergedModel, MergeRecipe, Method
+from touchstone_finetuning.core.spec import Merge, Source, TrainingSpec
 
 MAX_ID_BYTES = 128
 MAX_PRIORITY = 9
@@ -28,15 +29,28 @@ def spec_faults(spec: TrainingSpec) -> Iterator[Violation]:
     if not spec.run or len(spec.run.encode()) > MAX_ID_BYTES:
         yield Violation("spec.run", f"Must be 1 to {MAX_ID_BYTES} bytes: the name of what this training is of.")
     yield from _source_faults(spec.base, "spec.base")
-    yield from _source_faults(spec.data, "spec.data")
+    yield from _merge_faults(spec.merge, spec.base) if spec.merge else _training_faults(spec)
+    yield from _place_faults(spec)
+    yield from _limit_faults(spec)
+
+
+def _training_faults(spec: TrainingSpec) -> Iterator[Violation]:
+    if spec.data:
+        yield from _source_faults(spec.data, "spec.data")
     if not 0 <= spec.validation_split <= MAX_SPLIT:
         yield Violation("spec.data.validation_split", f"Must lie between 0 and {MAX_SPLIT}.")
     yield from (
         Violation(f"spec.{_FIELDS.get(fault.field, fault.field)}", fault.description)
         for fault in validation.training(spec.method, spec.format, spec.adapter, spec.hyperparameters)
     )
-    yield from _place_faults(spec)
-    yield from _limit_faults(spec)
+
+
+def _merge_faults(merge: Merge, base: Source) -> Iterator[Violation]:
+    for number, model in enumerate(merge.models):
+        yield from _source_faults(model.source, f"spec.merge.models[{number}].model")
+    merged = tuple(MergedModel(path=each.source.uri, weight=each.weight, density=each.density) for each in merge.models)
+    recipe = MergeRecipe(method=Method.MERGE, models=merged, type=merge.type, output="", base=base.uri)
+    yield from (Violation(f"spec.merge.{fault.field}", fault.description) for fault in validation.faults(recipe))
 
 
 def _source_faults(source: Source, path: str) -> Iterator[Violation]:

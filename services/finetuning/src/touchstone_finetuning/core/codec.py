@@ -1,6 +1,7 @@
 """Values to JSON and back: keys as the fields are named, unknown keys refused. Pure."""
 
 import json
+from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
 
@@ -66,6 +67,5 @@ def _describe(error: BaseException, kind: type[Any] | None) -> str:
 
 
 for _kind in (str, int, float, bool):
-    _CONVERTER.register_structure_hook_func(
-        partial(lambda this, asked: asked is this, _kind), partial(_exactly, kind=_kind)
-    )
+    _CONVERTER.register_structure_hook(_kind, partial(_exactly, kind=_kind))
+_CONVERTER.register_structure_hook(StrEnum, lambda value, kind: kind(value))

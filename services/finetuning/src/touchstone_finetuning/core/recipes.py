@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from touchstone_finetuning.core.recipe import Checkpointing, Recipe, Resume
+from touchstone_finetuning.core.recipe import Checkpointing, MergedModel, MergeRecipe, Method, Recipe, Resume
 from touchstone_finetuning.core.results import Provenance
-from touchstone_finetuning.core.spec import TrainingSpec
+from touchstone_finetuning.core.spec import Merge, TrainingSpec
 
 OUTPUT = "output"
 """Where the trainer puts what it made, in the workspace."""
@@ -34,6 +34,36 @@ class Materials:
     """Where checkpoints are kept."""
 
 
+def merge_recipe(
+    spec: TrainingSpec, merge: Merge, models: Sequence[Path], base: Path, workspace: Path, origin: Provenance
+) -> MergeRecipe:
+    """Write the recipe of a merge.
+
+    Args:
+        spec: What was asked for.
+        merge: Its merge.
+        models: Where its models lie, in their order.
+        base: What they were trained from.
+        workspace: Where it is made.
+        origin: What is known of all of them.
+    """
+    merged = (
+        MergedModel(path=str(path), weight=asked.weight, density=asked.density)
+        for path, asked in zip(models, merge.models, strict=True)
+    )
+    return MergeRecipe(
+        method=Method.MERGE,
+        models=tuple(merged),
+        type=merge.type,
+        output=str(workspace / OUTPUT),
+        base=str(base),
+        seed=spec.hyperparameters.seed,
+        normalize=merge.is_normalized,
+        lineage=_lineage(spec, origin)
+        | {f"model {number}": each.source.uri for number, each in enumerate(merge.models)},
+    )
+
+
 def recipe(spec: TrainingSpec, materials: Materials, origin: Provenance, *, threads: int) -> Recipe:
     """Write the recipe of a training."""
     return Recipe(
@@ -51,9 +81,11 @@ def recipe(spec: TrainingSpec, materials: Materials, origin: Provenance, *, thre
         ),
         output=str(materials.workspace / OUTPUT),
         threads=threads,
-        lineage={
-            "base": spec.base.uri,
-            "data": spec.data.uri,
-            **{name: str(value) for name, value in asdict(origin).items() if value != ""},
-        },
+        lineage=_lineage(spec, origin),
     )
+
+
+def _lineage(spec: TrainingSpec, origin: Provenance) -> dict[str, str]:
+    data = {"data": spec.data.uri} if spec.data else {}
+    known = {name: str(value) for name, value in asdict(origin).items() if value != ""}
+    return {"base": spec.base.uri, **data, **known}

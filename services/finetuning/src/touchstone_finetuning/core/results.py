@@ -24,6 +24,7 @@ class Provenance:
 
     base_model_digest: str
     dataset_digest: str
+    """Empty for a merge."""
     spec_digest: str
     seed: int
     trainer_image: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, Method
+from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, MergeType, Method
 
 DEFAULT_SEQUENCE_LENGTH = 2048
 DEFAULT_INTERVAL_STEPS = 200
@@ -20,8 +20,28 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """One of the models that are merged."""
+
+    source: Source
+    weight: float
+    density: float
+    """The share of a task vector's numbers that TIES and DARE keep."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """Several models to make one of."""
+
+    type: MergeType
+    models: tuple[Merged, ...]
+    is_normalized: bool = True
+    """Linear and TIES: divide by the sum of weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSpec:
-    """One training."""
+    """One training, or a merge in its place."""
 
     run: str
     """The resource whose training this is: attempts of one run share their checkpoints."""
@@ -29,7 +49,8 @@ class TrainingSpec:
     method: Method
     adapter: Adapter | None
     """None: all weights are trained."""
-    data: Source
+    data: Source | None
+    """None: a merge has no data."""
     format: Format
     validation_split: float = 0.0
     """Share of a file's records that is held out; a snapshot brings its own split."""
@@ -42,3 +63,5 @@ class TrainingSpec:
     max_attempts: int = DEFAULT_ATTEMPTS
     max_preemptions: int = DEFAULT_PREEMPTIONS
     priority: int = 0
+    merge: Merge | None = None
+    """With the method Merge, and only with it."""

@@ -16,6 +16,7 @@ from touchstone_finetuning import errors
 from touchstone_finetuning.core import codec, outcome, recipes
 from touchstone_finetuning.core.outcome import Reason, Result
 from touchstone_finetuning.core.progress import Progress, Stage
+from touchstone_finetuning.core.recipe import MergeRecipe, Recipe
 from touchstone_finetuning.core.recipes import Machine, Materials
 from touchstone_finetuning.core.results import Artifact, Provenance, TrainingResult
 from touchstone_finetuning.core.spec import Source, TrainingSpec
@@ -54,27 +55,8 @@ class Conductor:
         tell(progress)
         self.workspaces.sweep()
         base = self.sources.fetch(spec.base)
-        data = self._data(spec.data)
         with self.workspaces.enter(spec.run) as workspace:
-            split = self.datasets.split(data, share=spec.validation_split, folder=workspace.folder)
-            if spec.data.digest and split.digest != spec.data.digest:
-                raise errors.DatasetInvalid(f"it has the digest {split.digest}, not {spec.data.digest}.")
-            origin = Provenance(
-                base_model_digest=base.digest,
-                dataset_digest=split.digest,
-                spec_digest=revisions.digest_json(codec.to_fields(spec)),
-                seed=spec.hyperparameters.seed,
-                trainer_image=self.machine.image,
-                code_version=self.machine.code_version,
-            )
-            materials = Materials(
-                base=base.path,
-                train=split.train,
-                validation=split.validation,
-                workspace=workspace.folder,
-                checkpoints=self._checkpoints(spec, workspace),
-            )
-            recipe = recipes.recipe(spec, materials, origin, threads=self.machine.threads)
+            recipe, origin = self._recipe(spec, base, workspace)
             (workspace.folder / outcome.RECIPE).write_text(codec.to_json(recipe))
             progress, made = self._train(workspace, replace(progress, stage=Stage.LOADING), tell)
             tell(replace(progress, stage=Stage.PUBLISHING, remaining_seconds=0))
@@ -89,6 +71,36 @@ class Conductor:
             rank=made.rank or 0,
         )
         return TrainingResult(artifact=artifact, provenance=origin)
+
+    def _recipe(
+        self, spec: TrainingSpec, base: Fetched, workspace: Workspace
+    ) -> tuple[Recipe | MergeRecipe, Provenance]:
+        origin = Provenance(
+            base_model_digest=base.digest,
+            dataset_digest="",
+            spec_digest=revisions.digest_json(codec.to_fields(spec)),
+            seed=spec.hyperparameters.seed,
+            trainer_image=self.machine.image,
+            code_version=self.machine.code_version,
+        )
+        if spec.merge:
+            models = [self.sources.fetch(each.source).path for each in spec.merge.models]
+            return recipes.merge_recipe(spec, spec.merge, models, base.path, workspace.folder, origin), origin
+        if spec.data is None:
+            raise errors.DatasetInvalid("there is none.")
+        data = self._data(spec.data)
+        split = self.datasets.split(data, share=spec.validation_split, folder=workspace.folder)
+        if spec.data.digest and split.digest != spec.data.digest:
+            raise errors.DatasetInvalid(f"it has the digest {split.digest}, not {spec.data.digest}.")
+        materials = Materials(
+            base=base.path,
+            train=split.train,
+            validation=split.validation,
+            workspace=workspace.folder,
+            checkpoints=self._checkpoints(spec, workspace),
+        )
+        origin = replace(origin, dataset_digest=split.digest)
+        return recipes.recipe(spec, materials, origin, threads=self.machine.threads), origin
 
     def _data(self, source: Source) -> Fetched:
         """Bring the data here. The digest of a snapshot is its manifest's, which is looked at once it is here."""
