@@ -22,6 +22,8 @@ TILES_CPU = 8
 scaled and tempered logits, log-probabilities, probabilities, the gradient, and two terms of the sum."""
 TILES_GPU = 1
 """On a GPU one kernel works in place."""
+PROGRAM = 75 * 2**20
+"""What the libraries and the tokenizer take once they are used, beside any model: measured with one of 1 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +117,11 @@ class Estimate:
     def total(self) -> int:
         """The peak: gradients come to be as activations go, so the larger of them counts."""
         step = max(self.activations + self.logits, self.gradients)
-        return max(self.loading, self.weights + self.optimizer + step)
+        return PROGRAM + max(self.loading, self.weights + self.optimizer + step)
 
 
 def estimate(shape: Shape, load: Load, adapter: Low | None) -> Estimate:
-    """Estimate the peak of a run, in bytes above what the program needs without a model."""
+    """Estimate the peak of a run, in bytes above what the program has when its libraries are loaded."""
     trained = shape.parameters if adapter is None else _adapted(shape, adapter)
     kept = 0 if adapter is None else shape.parameters
     base_bytes = FLOAT

@@ -74,6 +74,7 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
 
 def _set_up(recipe: Recipe) -> None:
     """Make results repeat: as many threads as asked, and no operation whose order is by chance."""
+    memory.keep_heap_small()
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     durable.remove(Path(recipe.checkpoint.folder) / trainers.STAGING)

@@ -1,0 +1,68 @@
+"""The estimate of memory, against what runs need."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from touchstone_finetuning.core.outcome import Reason
+from touchstone_finetuning.core.recipe import Adapter, Format
+from touchstone_finetuning.training import bases, memory
+from touchstone_finetuning.training.faults import TrainingFault
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from .conftest import Making, tickets
+
+LORA = Adapter(rank=8)
+TEXT = [{"text": "gold and lead and salt " * 200}] * 4
+
+
+@pytest.fixture(scope="module")
+def folders(tokenizer: Any, smollm: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """SmolLM2-135M, and a llama of 31 million random weights."""
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), hidden_size=384, intermediate_size=1024, num_hidden_layers=8, num_attention_heads=6,
+        num_key_value_heads=2, tie_word_embeddings=True, bos_token_id=1, eos_token_id=2, pad_token_id=2,
+    )  # fmt: skip
+    root = tmp_path_factory.mktemp("models")
+    for name, model in (("31M", LlamaForCausalLM(config)), ("135M", smollm)):
+        model.save_pretrained(root / name)
+        tokenizer.save_pretrained(root / name)
+    return {name: root / name for name in ("31M", "135M")}
+
+
+@pytest.mark.parametrize(
+    ("model", "adapter", "length"),
+    [
+        ("31M", LORA, 256),
+        ("31M", Adapter(rank=8, dropout=0.1), 256),
+        ("31M", None, 256),
+        ("135M", LORA, 128),
+        ("135M", None, 128),
+    ],
+    ids=["31M adapter", "31M adapter with dropout", "31M all weights", "135M adapter", "135M all weights"],
+)
+def test_the_estimate_is_within_a_tenth_of_what_a_run_needs(
+    make: Making, folders: dict[str, Path], model: str, adapter: Adapter | None, length: int
+) -> None:
+    workspace = make(
+        folders[model],
+        TEXT,
+        format=Format.TEXT,
+        adapter=adapter,
+        numbers={"max_steps": 2, "max_sequence_length": length},
+    )
+    workspace.command()
+    script = str(Path(__file__).with_name("peak_memory.py"))
+    told = subprocess.run([sys.executable, script, str(workspace.folder)], check=True, capture_output=True, text=True)
+    measured = json.loads(told.stdout.splitlines()[-1])
+    assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.1), measured
+
+
+def test_a_run_that_does_not_fit_is_refused_with_what_to_lower(make: Making, tiny_base: Path) -> None:
+    workspace = make(tiny_base, tickets(2), numbers={"batch_size": 10**7, "max_sequence_length": 4096})
+    with pytest.raises(TrainingFault, match="Lower hyperparameters.batch_size") as raised:
+        memory.require(workspace.recipe, bases.load_config(tiny_base))
+    assert raised.value.fault.reason is Reason.MEMORY_INSUFFICIENT
