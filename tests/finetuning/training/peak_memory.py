@@ -25,6 +25,7 @@ def main(workspace: Path) -> None:
     asked = recipe.read((workspace / outcome.RECIPE).read_text())
     assert isinstance(asked, Recipe)
     estimate = memory.estimate(asked, bases.load_config(Path(asked.base)))
+    assert estimate is not None
     libraries = psutil.Process().memory_info().rss
     with EventLog(workspace) as log:
         result = running.run(asked, log, Preemption())

@@ -11,7 +11,7 @@ from touchstone_finetuning.core.outcome import Reason
 from touchstone_finetuning.core.recipe import Adapter, Format
 from touchstone_finetuning.training import bases, memory
 from touchstone_finetuning.training.faults import TrainingFault
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GPT2Config, LlamaConfig, LlamaForCausalLM
 
 from .conftest import Making, tickets
 
@@ -63,6 +63,11 @@ def test_the_estimate_is_within_a_tenth_of_what_a_run_needs(
 
 def test_a_run_that_does_not_fit_is_refused_with_what_to_lower(make: Making, tiny_base: Path) -> None:
     workspace = make(tiny_base, tickets(2), numbers={"batch_size": 10**7, "max_sequence_length": 4096})
-    with pytest.raises(TrainingFault, match="Lower hyperparameters.batch_size") as raised:
+    with pytest.raises(TrainingFault, match=r"Lower hyperparameters\.batch_size") as raised:
         memory.require(workspace.recipe, bases.load_config(tiny_base))
     assert raised.value.fault.reason is Reason.MEMORY_INSUFFICIENT
+
+
+def test_a_model_that_is_built_otherwise_is_trained_without_an_estimate(make: Making, tiny_base: Path) -> None:
+    config = GPT2Config()
+    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config)

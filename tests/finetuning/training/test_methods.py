@@ -105,6 +105,13 @@ def test_four_bits_without_a_gpu_are_refused_with_the_reason(make: Making, tiny_
     assert raised.value.fault.reason is Reason.METHOD_UNSUPPORTED
 
 
+def test_layers_that_the_base_does_not_have_are_told_with_those_it_has(make: Making, tiny_base: Path) -> None:
+    workspace = make(tiny_base, tickets(4), adapter=Adapter(rank=4, target_modules=("q_proj", "query")))
+    with pytest.raises(TrainingFault, match=r"no linear layers \['query'\]. It has \['down_proj'") as raised:
+        run(workspace)
+    assert raised.value.fault.reason is Reason.RECIPE_INVALID
+
+
 def test_a_run_whose_loss_is_no_number_ends_at_once(make: Making, tiny_base: Path) -> None:
     workspace = make(tiny_base, tickets(8), numbers={"learning_rate": 1e30, "epochs": 20})
     with pytest.raises(TrainingFault, match=r"Lower hyperparameters\.learning_rate") as raised:

@@ -2,7 +2,9 @@
 
 import ctypes
 import resource
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -15,19 +17,27 @@ from touchstone_finetuning.core.recipe import Method, Quantization, Recipe
 from touchstone_finetuning.training.bases import GGUF
 from touchstone_finetuning.training.faults import TrainingFault
 
+LLAMA_LIKE = {
+    "num_hidden_layers", "hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "vocab_size",
+    "tie_word_embeddings",
+}  # fmt: skip
+"""What the configuration of a model says that is built like a llama."""
+
 CGROUP = Path("/sys/fs/cgroup")
 M_MMAP_THRESHOLD = -3
 """Of glibc's malloc.h."""
 LARGE_BYTES = 256 * 1024
 
 
-def require(recipe: Recipe, config: PretrainedConfig) -> Estimate:
-    """Estimate the peak of a run.
+def require(recipe: Recipe, config: PretrainedConfig) -> str:
+    """Estimate the peak of a run; returns what to note of it.
 
     Raises:
         TrainingFault: MemoryInsufficient, with the numbers and what to lower.
     """
     needed = estimate(recipe, config)
+    if needed is None:
+        return f"How much memory the run needs is not known: models of type {config.model_type!r} are not estimated."
     available = available_bytes()
     if needed.total > available:
         raise TrainingFault(
@@ -36,23 +46,16 @@ def require(recipe: Recipe, config: PretrainedConfig) -> Estimate:
             f"gradients {_gib(needed.gradients)}, optimizer {_gib(needed.optimizer)}, activations "
             f"{_gib(needed.activations)}, logits {_gib(needed.logits)}. {_advice(recipe, needed)}",
         )
-    return needed
+    return f"Needs about {_gib(needed.total)} of memory at its peak; {_gib(available)} are free."
 
 
-def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate:
-    """Estimate the peak of a run from the base's configuration."""
+def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate | None:
+    """Estimate the peak of a run from the base's configuration; None for what is not built like a llama."""
     numbers, adapter = recipe.hyperparameters, recipe.adapter
     is_dpo = recipe.method is Method.DPO
-    shape = Shape(
-        layers=config.num_hidden_layers,
-        hidden=config.hidden_size,
-        intermediate=config.intermediate_size,
-        heads=config.num_attention_heads,
-        kv_heads=config.num_key_value_heads,
-        head_size=config.head_dim or config.hidden_size // config.num_attention_heads,
-        vocabulary=config.vocab_size,
-        is_tied=config.tie_word_embeddings,
-    )
+    shape = _shape(config.to_dict())
+    if shape is None:
+        return None
     load = Load(
         sequences=numbers.batch_size * (2 if is_dpo else 1),
         length=numbers.max_sequence_length,
@@ -70,6 +73,22 @@ def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate:
             is_nf4=adapter.quantization is Quantization.NF4,
         )
     return memory.estimate(shape, load, low)
+
+
+def _shape(config: Mapping[str, Any]) -> Shape | None:
+    if not config.keys() >= LLAMA_LIKE:
+        return None
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    return Shape(
+        layers=config["num_hidden_layers"],
+        hidden=hidden,
+        intermediate=config["intermediate_size"],
+        heads=heads,
+        kv_heads=config["num_key_value_heads"],
+        head_size=config.get("head_dim") or hidden // heads,
+        vocabulary=config["vocab_size"],
+        is_tied=config["tie_word_embeddings"],
+    )
 
 
 def keep_heap_small() -> None:

@@ -38,8 +38,7 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
     """
     _set_up(recipe)
     tokenizer = bases.load_tokenizer(Path(recipe.base))
-    needed = memory.require(recipe, bases.load_config(Path(recipe.base)))
-    log.note(f"Needs about {needed.total / 2**30:.2f} GiB of memory at its peak.")
+    log.note(memory.require(recipe, bases.load_config(Path(recipe.base))))
     renderer = Renderer(tokenizer)
     train = datasets.prepare(recipe, recipe.train, renderer, name="train")
     held_out = datasets.prepare(recipe, recipe.validation, renderer, name="validation") if recipe.validation else None

@@ -16,7 +16,9 @@ from transformers import (
 )
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from touchstone_finetuning.core.outcome import Reason
 from touchstone_finetuning.core.recipe import Adapter, Method, Recipe
+from touchstone_finetuning.training.faults import TrainingFault
 
 STAGING = ".staging"
 """Within the folder of checkpoints: what is not sealed yet."""
@@ -49,6 +51,9 @@ def make(
         train: Rows of tokens.
         validation: Rows that are never trained on.
         callbacks: What is done beside the steps.
+
+    Raises:
+        TrainingFault: RecipeInvalid; the adapter is for layers that the base does not have.
     """
     kind, config = _kind(recipe)
     beside = {"ref_model": reference} if reference else {}
@@ -58,7 +63,7 @@ def make(
         train_dataset=train,
         eval_dataset=validation,
         processing_class=tokenizer,
-        peft_config=_lora(recipe.adapter) if recipe.adapter else None,
+        peft_config=_lora(recipe.adapter, model) if recipe.adapter else None,
         callbacks=callbacks,
         **beside,
     )
@@ -76,7 +81,13 @@ def _kind(recipe: Recipe) -> tuple[type[Trainer], TrainingArguments]:
     return SFTTrainer, SFTConfig(**shared, packing=is_packed, eval_packing=False, dataset_kwargs=prepared)
 
 
-def _lora(adapter: Adapter) -> LoraConfig:
+def _lora(adapter: Adapter, model: PreTrainedModel) -> LoraConfig:
+    there = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)}
+    if missing := set(adapter.target_modules or ()) - there:
+        raise TrainingFault(
+            Reason.RECIPE_INVALID,
+            f"adapter.target_modules: the base has no linear layers {sorted(missing)}. It has {sorted(there)}.",
+        )
     modules = "all-linear" if adapter.target_modules is None else list(adapter.target_modules)
     return LoraConfig(
         r=adapter.rank,
