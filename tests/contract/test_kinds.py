@@ -95,6 +95,19 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("RagIndex", {"store": {"type": "Qdrant", "qdrant": {"url": "http://qdrant:6334"}}}),
     ("RagIndex", {"embedding": {"type": "ModelDeployment", "modelDeploymentRef": {"name": "e"}, "dimensions": 8}}),
     ("FinetuneJob", {"method": {"type": "FullSFT"}}),
+    (
+        "FinetuneJob",
+        {
+            "dataset": GONE,
+            "method": {
+                "type": "Merge",
+                "merge": {
+                    "type": "Linear",
+                    "models": [{"name": "a", "uri": "file:///a"}, {"name": "b", "uri": "file:///b"}],
+                },
+            },
+        },
+    ),
     ("EvalRun", {"subject": {"type": "RagIndex", "ragIndexRef": {"name": "kb"}}}),
     ("EvalRun", {"suites.0": {"name": "golden", "task": "load", "load": {"requests": 5}}}),
 ]
@@ -150,6 +163,12 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (TUNE, {"dataset.format": "Preference"}, "set dataset.format to ChatML or Alpaca"),
     (TUNE, {"method": {"type": "DPO"}}, "set dataset.format to Preference"),
     (TUNE, {"method": {"type": "ContinuedPretraining"}}, "set dataset.format to Text"),
+    (TUNE, {"dataset": GONE}, "set dataset, and leave it out for type Merge"),
+    (TUNE, {"method": {"type": "Merge"}}, "set merge for type Merge"),
+    (TUNE, {"method": {"type": "Merge", "merge": {"type": "SLERP", "models": [{"name": "a", "uri": "file:///a"}]}}},
+     "SLERP takes two models"),
+    (TUNE, {"method": {"type": "Merge", "merge": {"type": "TIES", "models": [
+        {"name": "a", "uri": "file:///a", "density": "0"}]}}}, "density must be above 0"),
     (TUNE, {"output.uri": "http://x"}, "uri must begin with oci://"),
     (EVAL, {"criteria.0.required": False}, "at least one criterion must be required"),
     (EVAL, {"criteria.0.metric": "other/contains"}, "each criterion's metric must begin"),

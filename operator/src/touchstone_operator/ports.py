@@ -234,7 +234,8 @@ class TrainingRequest:
     run: str
     """Whose training it is: those of one run share their checkpoints."""
     spec: FinetuneJobSpec
-    data: DataSource
+    data: DataSource | None
+    """None: a merge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -319,6 +319,25 @@ def test_the_spec_reaches_the_service_whole() -> None:
     )
 
 
+async def test_a_merge_needs_no_data(world: Any) -> None:
+    models = [{"name": "a", "uri": "file:///a/"}, {"name": "b", "uri": "file:///b/", "weight": "0.3", "density": "0.5"}]
+    merge = {key: value for key, value in SPEC.items() if key != "dataset"}
+    merge["method"] = {"type": "Merge", "merge": {"type": "TIES", "models": models}}
+    world.cluster.put_spec(objects.FINETUNE_JOB, "tune", merge)
+    await world.settle()
+    assert condition(world, "Succeeded") == ("True", "Completed")
+    (request,) = world.finetuning.trainings.values()
+    written = finetuning.training_spec(request)
+    assert written.merge == pb.Merge(
+        type=pb.MERGE_TYPE_TIES,
+        models=[
+            pb.MergedModel(model=pb.BaseModel(uri="file:///a/"), weight=1, density=1),
+            pb.MergedModel(model=pb.BaseModel(uri="file:///b/"), weight=0.3, density=0.5),
+        ],
+    )
+    assert not written.HasField("data")
+
+
 def test_what_the_service_says_becomes_fields_of_the_status() -> None:
     training = pb.Training(
         dispatch_id="uid-1-1", state=pb.TRAINING_STATE_SUCCEEDED, step=40, total_steps=40, epoch=2.0, attempts=2,

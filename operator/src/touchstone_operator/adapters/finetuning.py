@@ -9,9 +9,9 @@ from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.api.finetunejob import Hyperparameters, LoRA
+from touchstone_operator.api.finetunejob import Hyperparameters, LoRA, Merge, TrainingData
 from touchstone_operator.objects import JsonObject
-from touchstone_operator.ports import TrainingReport, TrainingRequest
+from touchstone_operator.ports import DataSource, TrainingReport, TrainingRequest
 
 PEER = "finetuning"
 
@@ -30,6 +30,14 @@ _FORMATS = {
     "Alpaca": pb.RECORD_FORMAT_ALPACA,
     "Text": pb.RECORD_FORMAT_TEXT,
     "Preference": pb.RECORD_FORMAT_PREFERENCE,
+}
+_MERGES = {
+    "Linear": pb.MERGE_TYPE_LINEAR,
+    "SLERP": pb.MERGE_TYPE_SLERP,
+    "TaskArithmetic": pb.MERGE_TYPE_TASK_ARITHMETIC,
+    "TIES": pb.MERGE_TYPE_TIES,
+    "DARELinear": pb.MERGE_TYPE_DARE_LINEAR,
+    "DARETIES": pb.MERGE_TYPE_DARE_TIES,
 }
 _TYPES = {pb.ARTIFACT_TYPE_LORA_ADAPTER: "LoRAAdapter", pb.ARTIFACT_TYPE_MODEL: "Model"}
 
@@ -65,18 +73,16 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     message = pb.TrainingSpec(
         run=request.run,
         base=pb.BaseModel(uri=spec.base_model.uri, digest=_digest(spec.base_model.revision)),
-        objective=_OBJECTIVES[spec.method.type],
-        data=pb.TrainingData(
-            uri=request.data.uri,
-            digest=request.data.digest,
-            format=_FORMATS[spec.dataset.format],
-            validation_split=float(spec.dataset.validation_split),
-        ),
         hyperparameters=hyperparameters(spec.hyperparameters or Hyperparameters()),
         output_uri=spec.output.uri,
         limits=pb.Limits(max_attempts=spec.backoff_limit + 1, max_preemptions=spec.preemption_limit),
         priority=spec.priority,
     )
+    if spec.method.merge:
+        message.merge.CopyFrom(merge(spec.method.merge))
+    if spec.dataset and request.data:
+        message.objective = _OBJECTIVES[spec.method.type]
+        message.data.CopyFrom(data(spec.dataset, request.data))
     if spec.method.lora:
         message.adapter.CopyFrom(adapter(spec.method.lora, is_quantized=spec.method.type == "QLoRA"))
     if spec.checkpoint:
@@ -84,6 +90,32 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
         message.checkpoints.interval_steps = spec.checkpoint.interval_steps
         message.checkpoints.start_afresh = spec.checkpoint.resume == "Never"
     return message
+
+
+def data(spec: TrainingData, source: DataSource) -> pb.TrainingData:
+    """Write what is trained on."""
+    return pb.TrainingData(
+        uri=source.uri,
+        digest=source.digest,
+        format=_FORMATS[spec.format],
+        validation_split=float(spec.validation_split),
+    )
+
+
+def merge(spec: Merge) -> pb.Merge:
+    """Write what is merged."""
+    return pb.Merge(
+        type=_MERGES[spec.type],
+        keep_sum=not spec.normalize,
+        models=[
+            pb.MergedModel(
+                model=pb.BaseModel(uri=each.uri, digest=each.digest or ""),
+                weight=float(each.weight),
+                density=float(each.density),
+            )
+            for each in spec.models
+        ],
+    )
 
 
 def hyperparameters(given: Hyperparameters) -> pb.Hyperparameters:
@@ -170,11 +202,12 @@ def _made(training: pb.Training) -> JsonObject:
         artifact["rank"] = made.rank
     provenance: JsonObject = {
         "baseModelDigest": origin.base_model_digest,
-        "datasetDigest": origin.dataset_digest,
         "specDigest": origin.spec_digest,
         "seed": origin.seed,
         "codeVersion": origin.code_version,
     }
+    if origin.dataset_digest:
+        provenance["datasetDigest"] = origin.dataset_digest
     if origin.trainer_image:
         provenance["trainerImage"] = origin.trainer_image
     return {"artifact": artifact, "provenance": provenance}

@@ -25,7 +25,7 @@ from touchstone_operator.api.common import (
 from touchstone_operator.api.evaluations import EvalRunTemplate
 from touchstone_operator.api.servings import Resources
 
-IMMUTABLE = ("baseModel", "method", "dataset", "output")
+IMMUTABLE = ("baseModel", "method", "output")
 FORMATS = (
     (("LoRA", "QLoRA", "FullSFT"), ("ChatML", "Alpaca")),
     (("DPO",), ("Preference",)),
@@ -64,11 +64,49 @@ class LoRA(ApiModel):
     )
 
 
-class Method(ApiModel):
-    """How to train."""
+class MergedModel(ApiModel):
+    """One of the models that are merged."""
 
-    type: Literal["LoRA", "QLoRA", "FullSFT", "DPO", "ContinuedPretraining"]
+    name: Name
+    """name is unique in the merge."""
+    uri: Uri
+    """uri of a Hugging Face folder that was trained from the base, as another FinetuneJob's status.artifact.uri."""
+    digest: DigestString | None = None
+    """digest is the expected digest. Unset: whatever is found."""
+    weight: Decimal = "1"
+    """weight of the model. SLERP: the second one's is the place on the way from the first to it, 0 to 1."""
+    density: Decimal = "1"
+    """density is the share of what a model has learnt that TIES and DARE keep, above 0 and up to 1."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            ("double(self.density) > 0.0 && double(self.density) <= 1.0", "density must be above 0 and at most 1")
+        )
+    )
+
+
+class Merge(ApiModel):
+    """Several models to make one of."""
+
+    type: Literal["Linear", "SLERP", "TaskArithmetic", "TIES", "DARELinear", "DARETIES"]
+    """type of the merge."""
+    models: Annotated[tuple[MergedModel, ...], keyed(16), Field(min_length=1)]
+    """models are merged, in this order."""
+    normalize: bool = True
+    """normalize divides by the sum of weights: Linear and TIES."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("self.type != 'SLERP' || size(self.models) == 2", "SLERP takes two models"))
+    )
+
+
+class Method(ApiModel):
+    """How to train, or to merge."""
+
+    type: Literal["LoRA", "QLoRA", "FullSFT", "DPO", "ContinuedPretraining", "Merge"]
     """type of the training."""
+    merge: Merge | None = None
+    """merge says what is merged, for type Merge."""
     lora: LoRA | None = None
     """lora are the adapter's settings, for LoRA, QLoRA and, if set, DPO."""
 
@@ -76,9 +114,10 @@ class Method(ApiModel):
         json_schema_extra=rules(
             ("!(self.type in ['LoRA', 'QLoRA']) || has(self.lora)", "set lora for type LoRA and QLoRA"),
             (
-                "!(self.type in ['FullSFT', 'ContinuedPretraining']) || !has(self.lora)",
-                "remove lora: FullSFT and ContinuedPretraining train all weights",
+                "!(self.type in ['FullSFT', 'ContinuedPretraining', 'Merge']) || !has(self.lora)",
+                "remove lora: FullSFT and ContinuedPretraining train all weights, and Merge trains none",
             ),
+            ("(self.type == 'Merge') == has(self.merge)", "set merge for type Merge, and only for it"),
         )
     )
 
@@ -214,11 +253,11 @@ class FinetuneJobSpec(ApiModel):
     """What to train, from what, on what."""
 
     base_model: BaseModelSource
-    """baseModel is the model to start from."""
+    """baseModel is the model to start from; of a merge, what its models were trained from."""
     method: Method
     """method is how to train."""
-    dataset: TrainingData
-    """dataset is the training data."""
+    dataset: TrainingData | None = None
+    """dataset is the training data. Unset: there is none, as for type Merge."""
     hyperparameters: Hyperparameters | None = None
     """hyperparameters of the training. Unset: the defaults of its fields."""
     resources: Resources | None = None
@@ -252,17 +291,24 @@ class FinetuneJobSpec(ApiModel):
             ),
             *(
                 (
-                    f"!(self.method.type in {list(types)}) || self.dataset.format in {list(formats)}",
+                    (
+                        f"!(self.method.type in {list(types)}) || !has(self.dataset) || "
+                        f"self.dataset.format in {list(formats)}"
+                    ),
                     f"set dataset.format to {' or '.join(formats)} for type {', '.join(types)}",
                 )
                 for types, formats in FORMATS
             ),
-            (
+            ("(self.method.type == 'Merge') != has(self.dataset)", "set dataset, and leave it out for type Merge"),
+            *(
                 (
-                    "has(self.hyperparameters) == has(oldSelf.hyperparameters) && "
-                    "(!has(self.hyperparameters) || self.hyperparameters == oldSelf.hyperparameters)"
-                ),
-                "hyperparameters cannot be changed: make a new FinetuneJob",
+                    (
+                        f"has(self.{name}) == has(oldSelf.{name}) && "
+                        f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
+                    ),
+                    f"{name} cannot be changed: make a new FinetuneJob",
+                )
+                for name in ("dataset", "hyperparameters")
             ),
         )
     )

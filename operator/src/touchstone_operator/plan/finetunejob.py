@@ -40,13 +40,13 @@ class JobPlan:
 
 def unsupported(spec: FinetuneJobSpec) -> str:
     """Name the first field that asks for what this version cannot do, and the way out; empty where there is none."""
-    secrets = (spec.base_model.credentials_secret_ref, spec.dataset.credentials_secret_ref)
+    secrets = (spec.base_model, spec.dataset, spec.output)
     found = (
         ("spec.resources", spec.resources is not None, "set the resources of the chart's finetuning worker"),
         ("spec.queue other than finetuning", spec.queue != "finetuning", "remove it"),
         (
             "credentialsSecretRef",
-            any(secrets) or spec.output.credentials_secret_ref is not None,
+            any(each.credentials_secret_ref for each in secrets if each),
             "give the chart's finetuning worker the credentials",
         ),
         (
@@ -83,8 +83,8 @@ def pipeline_id(job: FinetuneJob) -> str:
 
 
 def data_source(job: FinetuneJob) -> DataSource | None:
-    """Say what is trained on; None while its pipeline has not made it."""
-    if job.spec.dataset.uri:
+    """Say what is trained on; None while its pipeline has not made it, and for a merge."""
+    if job.spec.dataset and job.spec.dataset.uri:
         return DataSource(uri=job.spec.dataset.uri, digest=job.spec.dataset.digest or "")
     made = job.status.dataset
     return DataSource(uri=made.uri, digest=made.digest or "") if made and made.uri else None

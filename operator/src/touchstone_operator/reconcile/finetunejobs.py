@@ -64,18 +64,20 @@ class FinetuneJobs:
         if is_idle and job.spec.suspend:
             return finetunejob.suspended(job, now)
         try:
-            if data := finetunejob.data_source(job):
+            data = finetunejob.data_source(job)
+            if data or job.spec.method.merge:
                 return await self._train(job, data, execution)
             return await self._prepare(job, execution)
         except errors.PeerUnavailable as error:
-            reason = "FinetuningUnavailable" if finetunejob.data_source(job) else "DataUnavailable"
+            reason = "DataUnavailable" if error.metadata.get("peer") == "data" else "FinetuningUnavailable"
             return finetunejob.waiting(job, reason, error.message, now, poll=WAIT)
         except errors.PeerRefused as error:
             return finetunejob.refused(job, error.message, now)
 
     async def _prepare(self, job: FinetuneJob, execution: Execution) -> JobPlan:
         """Have the data made that the job trains on."""
-        now, pipeline, dataset = self.outside.now(), job.spec.dataset.pipeline, job.status.dataset
+        now, dataset = self.outside.now(), job.status.dataset
+        pipeline = job.spec.dataset.pipeline if job.spec.dataset else None
         if pipeline is None or dataset is None or dataset.dispatch_id is None:
             return await self._begin(job, execution, finetunejob.preparing)
         try:
@@ -86,7 +88,7 @@ class FinetuneJobs:
             return self._suspend(job, report.state)
         return finetunejob.prepared(job, report, now, poll=self.poll)
 
-    async def _train(self, job: FinetuneJob, data: DataSource, execution: Execution) -> JobPlan:
+    async def _train(self, job: FinetuneJob, data: DataSource | None, execution: Execution) -> JobPlan:
         if job.status.dispatch_id is None:
             return await self._begin(job, execution, finetunejob.dispatched)
         try:
