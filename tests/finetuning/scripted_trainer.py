@@ -10,11 +10,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 
 def main() -> int:
     folder = Path(sys.argv[1])
     recipe = json.loads((folder / "recipe.json").read_text())
+    if recipe["method"] == "Merge":
+        return merged(folder, recipe)
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
@@ -45,15 +48,22 @@ def main() -> int:
                 return 1
             case "die" if not resumed_from:
                 os.kill(os.getpid(), signal.SIGKILL)
+    return done(folder, recipe, "weights", type="LoRAAdapter", rank=recipe["adapter"]["rank"], steps=step)
+
+
+def merged(folder: Path, recipe: dict[str, Any]) -> int:
+    """Put what the models hold after each other, with their weights."""
+    parts = [f"{model['weight']} of {Path(model['path']).read_text()}" for model in recipe["models"]]
+    return done(folder, recipe, f"{recipe['type']}: {', '.join(parts)}", type="Model", rank=None, steps=0)
+
+
+def done(folder: Path, recipe: dict[str, Any], weights: str, **result: object) -> int:
     output = Path(recipe["output"])
     output.mkdir(exist_ok=True)
-    (output / "adapter_model.safetensors").write_text("weights")
+    (output / "model.safetensors").write_text(weights)
     (output / "lineage.json").write_text(json.dumps(recipe["lineage"]))
-    result = {
-        "folder": str(output), "size_bytes": 7, "type": "LoRAAdapter", "rank": recipe["adapter"]["rank"], "metrics": {},
-        "steps": step, "resumed_from_step": resumed_from, "peak_memory_bytes": 0, "tokens_trained": 0,
-    }  # fmt: skip
-    (folder / "result.json").write_text(json.dumps(result))
+    measured = {"metrics": {}, "resumed_from_step": 0, "peak_memory_bytes": 0, "tokens_trained": 0}
+    (folder / "result.json").write_text(json.dumps({"folder": str(output), "size_bytes": 7, **measured, **result}))
     return 0
 
 

@@ -101,6 +101,21 @@ async def test_what_is_missing_is_told(stub: Any) -> None:
     assert {"spec.base", "spec.data", "spec.objective", "spec.data.format"} <= set(violations(raised.value))
 
 
+async def test_a_merge_is_refused_with_the_fields_of_its_models(stub: Any) -> None:
+    models = [pb.MergedModel(model=pb.BaseModel(uri="ftp://x"), density=1.5)]
+    spec = pb.TrainingSpec(
+        run="uid",
+        base=pb.BaseModel(uri="file:///base"),
+        merge=pb.Merge(type=pb.MERGE_TYPE_SLERP, models=models),
+        output_uri="file:///out",
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(pb.StartTrainingRequest(dispatch_id="x", spec=spec))
+    assert set(violations(raised.value)) == {
+        "spec.merge.models[0].model.uri", "spec.merge.models", "spec.merge.models[0].density",
+    }  # fmt: skip
+
+
 async def test_a_training_that_waits_is_cancelled_at_once(stub: Any) -> None:
     await stub.StartTraining(request())
     cancelled = (await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))).training

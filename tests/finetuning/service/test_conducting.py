@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from touchstone_finetuning import errors
 from touchstone_finetuning.core.progress import Progress, Stage
-from touchstone_finetuning.core.spec import TrainingSpec
+from touchstone_finetuning.core.recipe import MergeType, Method
+from touchstone_finetuning.core.spec import Merge, Merged, Source, TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
 from touchstone_runtime.errors import DomainError
 from touchstone_runtime.jobs import Cancelled, Preempted
@@ -82,6 +83,24 @@ def test_a_fault_keeps_its_reason_and_only_defects_are_tried_again(
         conductor.conduct(spec("steps 1", f"fault {reason}"), Told())
     assert raised.value.is_retryable == is_retryable
     assert raised.value.reason == camel
+
+
+def test_a_merge_is_made_of_its_models_and_keeps_where_they_came_from(
+    conductor: Conductor, spec: Spec, tmp_path: Path
+) -> None:
+    for name in ("tone", "law"):
+        (tmp_path / name).write_text(name)
+    models = tuple(
+        Merged(source=Source(uri=f"file://{tmp_path}/{name}"), weight=weight, density=1.0)
+        for name, weight in (("tone", 0.25), ("law", 0.75))
+    )
+    merge = Merge(type=MergeType.LINEAR, models=models)
+    result = conductor.conduct(spec(method=Method.MERGE, adapter=None, data=None, merge=merge), Told())
+    folder = tmp_path / "out" / result.artifact.digest.removeprefix("sha256:")
+    assert (folder / "model.safetensors").read_text() == "Linear: 0.25 of tone, 0.75 of law"
+    lineage = json.loads((folder / "lineage.json").read_text())
+    assert (lineage["model 0"], lineage["model 1"]) == (f"file://{tmp_path}/tone", f"file://{tmp_path}/law")
+    assert (result.artifact.type, result.provenance.dataset_digest) == ("Model", "")
 
 
 def test_the_same_training_again_makes_the_same_artefact(conductor: Conductor, spec: Spec, tmp_path: Path) -> None:
