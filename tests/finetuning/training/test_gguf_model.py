@@ -1,4 +1,4 @@
-"""Models for llama.cpp: transformers reads from them what was written, by its own rules."""
+"""Models for llama.cpp: transformers reads from them what was written, and llama.cpp says what torch says."""
 
 from pathlib import Path
 from typing import Any
@@ -7,8 +7,13 @@ import gguf
 import pytest
 import torch
 from touchstone_finetuning.core.recipe import GGUFType, Quantization
-from touchstone_finetuning.training import bases, gguf_model
+from touchstone_finetuning.training import bases, gguf_model, running
+from touchstone_finetuning.training.events import EventLog
 from touchstone_finetuning.training.gguf_layout import FAMILIES, Layout, Shape
+from touchstone_finetuning.training.stopping import Preemption
+
+from . import peers
+from .conftest import Making, tickets
 
 
 @pytest.mark.parametrize(("kind", "error"), [(GGUFType.F16, 1e-3), (GGUFType.Q8_0, 1e-2)])
@@ -42,3 +47,16 @@ def test_the_file_says_how_its_weights_are_kept(smollm: Any, gguf_base: Path, tm
 def test_a_module_without_a_name_in_llamacpp_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no name for model\.layers\.0\.self_attn\.magic"):
         Layout(FAMILIES["llama"], Shape(2, 4, 2)).name("model.layers.0.self_attn.magic")
+
+
+def test_llamacpp_says_with_a_trained_model_what_torch_says(make: Making, gguf_base: Path, tokenizer: Any) -> None:
+    workspace = make(gguf_base, tickets(2), numbers={"max_steps": 1, "learning_rate": 1e-4})
+    with EventLog(workspace.folder) as log:
+        running.run(workspace.recipe, log, Preemption())
+    trained = bases.load_model(workspace.output, dtype=torch.float32, quantization=Quantization.NONE)
+    base = bases.load_model(gguf_base, dtype=torch.float32, quantization=Quantization.NONE)
+    prompts = peers.prompts(tokenizer)
+    told = peers.by_llamacpp(workspace.output / "model.gguf", None, prompts)
+    distance = peers.distance(told, peers.by_torch(trained, prompts))
+    assert distance < 0.02  # half precision
+    assert peers.distance(told, peers.by_torch(base, prompts)) > 4 * distance

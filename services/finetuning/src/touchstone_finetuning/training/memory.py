@@ -1,7 +1,6 @@
 """Whether a run fits this machine: the estimate against what is free, before the weights are loaded."""
 
 import ctypes
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ LLAMA_LIKE = {
 """What the configuration of a model says that is built like a llama."""
 
 CGROUP = Path("/sys/fs/cgroup")
+STATUS = Path("/proc/self/status")
 M_MMAP_THRESHOLD = -3
 """Of glibc's malloc.h."""
 LARGE_BYTES = 256 * 1024
@@ -115,10 +115,12 @@ def available_bytes() -> int:
 
 
 def peak_bytes() -> int:
-    """Measure the most that this process has had."""
+    """Measure the most that this process has had: of the GPU where there is one, else resident."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # Not getrusage: a program that a large process starts begins there with the peak of that one.
+    lines = STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def _advice(recipe: Recipe, needed: Estimate) -> str:
