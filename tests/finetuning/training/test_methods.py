@@ -118,3 +118,13 @@ def test_a_run_whose_loss_is_no_number_ends_at_once(make: Making, tiny_base: Pat
         run(workspace)
     assert raised.value.fault.reason is Reason.TRAINING_DIVERGED
     assert not workspace.output.exists()
+
+
+def test_a_finished_run_that_is_started_again_makes_the_same_without_a_step(make: Making, tiny_base: Path) -> None:
+    workspace = make(tiny_base, tickets(6), held_out=tickets(8)[6:], numbers={"max_steps": 3, "warmup_ratio": 0.5})
+    first = run(workspace)
+    assert workspace.values("learning_rate")[:2] == pytest.approx([0.0, 2e-3 / 2])  # two steps up: half of three
+    again = run(workspace)
+    assert (again.resumed_from_step, again.steps) == (3, 3)
+    assert again.metrics == first.metrics
+    assert again.tokens_trained == first.tokens_trained

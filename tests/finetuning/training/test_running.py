@@ -113,6 +113,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bits(uninterrupted: Workspa
     killed.run()
     assert killed.result.resumed_from_step >= step - step % 2 - 2
     assert killed.result.tokens_trained == uninterrupted.result.tokens_trained
+    assert killed.result.metrics == uninterrupted.result.metrics
     assert weights(killed) == weights(uninterrupted), f"killed after step {step}"
 
 

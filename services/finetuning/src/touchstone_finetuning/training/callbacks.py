@@ -38,6 +38,15 @@ class Reporting(TrainerCallback):
         self.evaluated_step: int | None = None
         """The last step whose weights were measured on held-out data."""
 
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Take over what was measured before the checkpoint that the run goes on from."""
+        for logs in state.log_history:
+            for key, value in logs.items():
+                if name := METRICS.get(key):
+                    self.last[name] = float(value)
+            if "eval_loss" in logs:
+                self.evaluated_step = int(logs["step"])
+
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Tell the step."""
         self._log.progress(state.global_step, state.max_steps, float(state.epoch or 0))
