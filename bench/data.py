@@ -166,6 +166,7 @@ def theirs(root: Path, source: Path) -> Side:
                 continue
         time.sleep(POLL_SECONDS)
     answer = json.loads(process.stdout.read().splitlines()[-1])
+    print("datatrove, seconds by stage:", {name: round(seconds, 1) for name, seconds in answer["seconds"].items()})
     return Side(sum(answer["seconds"].values()), answer["kept"], memory / 2**20)
 
 

@@ -61,7 +61,7 @@ class Bench:
         self.course = Course(self.pipelines, self.jobs, self.queue, self.steps)
         self.desk = PipelineDesk(self.pipelines, self.course, self.steps)
         resolver = Resolver(root / "cache")
-        maker = Maker(self.steps, ResolverTools(resolver))
+        maker = Maker(self.steps, ResolverTools(resolver, file_root=root))
         shelf = SnapshotShelf(f"file://{root}/artefacts", root / "work", file_root=root)
         self.working = Working(
             self.pipelines,

@@ -51,7 +51,7 @@ class WorkerSettings(CommonSettings):
     cache_dir: Path | None = None
     """Folder of downloaded sources. Unset: in `artefacts_uri` if that is a folder, else in the home."""
     file_root: Path = Path("/")
-    """`file://` sources and outputs must lie below it. In a cluster, set it to a volume that holds nothing else:
-    whoever may start a pipeline reads and writes what lies there."""
+    """`file://` addresses of a specification must lie below it. In a cluster, set it to a volume that holds nothing
+    else: whoever may start a pipeline reads and writes what lies there."""
     concurrency: int = setting(default=1, minimum=1, maximum=256)
     """Units at once in this process. Steps are Python: more processes are faster, more threads hardly."""

@@ -16,10 +16,9 @@ import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from touchstone_runtime.errors import Invalid, Violation
 
 from touchstone_data import errors
-from touchstone_data.adapters import durable
+from touchstone_data.adapters import durable, places
 from touchstone_data.core import manifest
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
 from touchstone_data.core.records import Record
@@ -52,10 +51,9 @@ class SnapshotShelf:
         """Begin a snapshot."""
         uri = spec.output_uri.rstrip("/") or f"{self._artefacts_uri}/datasets/{spec.name}"
         if uri.startswith("file://"):
-            base = Path(uri.removeprefix("file://")).resolve()
-            if spec.output_uri and not base.is_relative_to(self._file_root):
-                fault = f"file:// outputs must lie below {self._file_root}."
-                raise Invalid([Violation("spec.output_uri", fault)], reason="OUTPUT_INVALID")
+            if spec.output_uri:
+                places.check(uri, self._file_root)
+            base = Path(uri.removeprefix("file://"))
             aside = base / f".partial-{uuid.uuid4().hex}"  # beside its place, so that it can be renamed
         else:
             aside = self._work_dir / f".partial-{uuid.uuid4().hex}"

@@ -14,6 +14,7 @@ from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.errors import DomainError
 
 from touchstone_data import errors
+from touchstone_data.adapters import places
 from touchstone_data.core.records import Drop, Json, Record, value_at
 from touchstone_data.core.spec import Source, SourceFormat
 from touchstone_data.ports import Opened
@@ -51,11 +52,8 @@ class SourceFiles:
         return Opened(digest=digest, records=_records(rows, source))
 
     def _fetched(self, source: Source) -> tuple[Path, str]:
-        if source.uri.startswith("file://"):
-            lies = Path(source.uri.removeprefix("file://").partition("#")[0]).resolve()
-            if not lies.is_relative_to(self._file_root):
-                raise errors.SourceInvalid(source.name, f"file:// sources must lie below {self._file_root}.")
         try:
+            places.check(source.uri, self._file_root)
             found = self._resolver.resolve_sync(source.uri, digest=source.digest)
         except DomainError as error:
             if error.is_retryable:

@@ -1,14 +1,26 @@
 """What steps may need of the world."""
 
+from pathlib import Path
+
 from touchstone_runtime.artefacts import Resolver
+
+from touchstone_data.adapters import places
 
 
 class ResolverTools:
     """Fetches files for steps; what is fetched once stays on this machine."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, *, file_root: Path) -> None:
+        """Prepare.
+
+        Args:
+            resolver: Fetches and verifies.
+            file_root: `file://` addresses must lie below it.
+        """
         self._resolver = resolver
+        self._file_root = file_root.resolve()
 
     def fetch(self, uri: str, digest: str = "") -> str:
         """Bring a file or folder here, verified."""
+        places.check(uri, self._file_root)
         return str(self._resolver.resolve_sync(uri, digest=digest).path)

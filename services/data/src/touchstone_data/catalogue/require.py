@@ -22,7 +22,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
         for path, known in labels.items():
             value = value_at(record.fields, path)
             if not isinstance(value, str) or value not in known:
-                return Drop(reason=UNKNOWN_LABEL, detail=f"{path}: {value!r}")
+                return Drop(reason=UNKNOWN_LABEL, detail=f"{path}: {value!r}"[:200])
         if validator and (error := next(validator.iter_errors(record.fields), None)):
             return Drop(reason=NOT_BY_SCHEMA, detail=f"{error.json_path}: {error.message}"[:200])
         return record

@@ -55,7 +55,7 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher) -> Wor
     steps = plugins.installed()
     pipelines = PipelineDatabase(jobs.engine, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    maker = Maker(steps, ResolverTools(resolver))
+    maker = Maker(steps, ResolverTools(resolver, file_root=settings.file_root))
     shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
     return Working(
         pipelines,
