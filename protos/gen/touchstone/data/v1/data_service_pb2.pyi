@@ -32,7 +32,7 @@ class _SourceFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     SOURCE_FORMAT_UNSPECIFIED: _SourceFormat.ValueType  # 0
     """SOURCE_FORMAT_UNSPECIFIED goes by the file's extension."""
     SOURCE_FORMAT_JSON_LINES: _SourceFormat.ValueType  # 1
-    """SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2, xz or zstd."""
+    """SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2 or xz."""
     SOURCE_FORMAT_PARQUET: _SourceFormat.ValueType  # 2
     """SOURCE_FORMAT_PARQUET is Apache Parquet, one record a row."""
     SOURCE_FORMAT_CSV: _SourceFormat.ValueType  # 3
@@ -46,7 +46,7 @@ class SourceFormat(_SourceFormat, metaclass=_SourceFormatEnumTypeWrapper):
 SOURCE_FORMAT_UNSPECIFIED: SourceFormat.ValueType  # 0
 """SOURCE_FORMAT_UNSPECIFIED goes by the file's extension."""
 SOURCE_FORMAT_JSON_LINES: SourceFormat.ValueType  # 1
-"""SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2, xz or zstd."""
+"""SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2 or xz."""
 SOURCE_FORMAT_PARQUET: SourceFormat.ValueType  # 2
 """SOURCE_FORMAT_PARQUET is Apache Parquet, one record a row."""
 SOURCE_FORMAT_CSV: SourceFormat.ValueType  # 3

@@ -29,7 +29,7 @@ _BY_EXTENSION = {
     ".csv": SourceFormat.CSV,
     ".txt": SourceFormat.TEXT,
 }
-_COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
+_COMPRESSED = {".gz", ".bz2", ".xz"}
 
 
 class SourceFiles:
