@@ -1,6 +1,7 @@
 """Pipelines from start to snapshot: idempotent, resumable, cancellable, the same wherever they run."""
 
 import itertools
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -185,9 +186,20 @@ def test_records_that_cannot_be_read_are_counted_and_kept_with_their_place(
     assert [row["record_id"] for row in found.rows["train"]] == ["0", "7"]
 
 
+def test_what_cannot_be_read_round_a_whole_shard_is_kept(bench: Any, make_spec: Any, read: Any) -> None:
+    path = bench.root / "in.jsonl"
+    lines = [json.dumps(row) for row in rows(100)]
+    path.write_text("\n".join(["{", *lines, "[", "("]))
+    found = read(bench.run(make_spec(f"file://{path}", "fix-text", shard_records=100)))
+    assert [row["record_id"] for row in found.dropped] == ["0", "101", "102"]
+    assert len(found.rows["train"]) + len(found.dropped) == found.manifest["sources"][0]["records"] == 103
+
+
 @pytest.mark.parametrize(
     ("steps", "lines", "reason"),
     [
+        ((("length", {"min_words": 99}), "deduplicate-exact", "deduplicate-fuzzy", "split"), rows(3), "Empty"),
+        ((("length", {"min_words": 99}), "agreement"), rows(3), "Empty"),
         ((("length", {"min_words": 99}),), rows(3), "Empty"),
         (("fix-text",), [], "Empty"),
         (("fix-text",), [{"text": "a", "x": 1}, {"text": "b", "x": "one"}], "ColumnsMixed"),

@@ -43,6 +43,7 @@ class _Shards:
         self._task = task
         self._waiting: list[Record] = []
         self._left: list[Left] = []
+        self._left_before: list[Left] = []
         self.number = 0
         self.records = 0
         self.unreadable: Counter[str] = Counter()
@@ -61,14 +62,14 @@ class _Shards:
         if self._waiting:
             self._end_shard()
         elif self._left and self.number:
-            self.number -= 1  # what was left out after the last whole shard belongs to that
-            self._task.workshop.put_left(0, self.number, self._left)
-            self.number += 1
+            # What was left out after the last whole shard belongs to that.
+            self._task.workshop.put_left(0, self.number - 1, [*self._left_before, *self._left])
 
     def _end_shard(self) -> None:
         self._task.workshop.put_records(0, self.number, self._waiting)
         self._task.workshop.put_left(0, self.number, self._left)
         self.number += 1
+        self._left_before = self._left
         self._waiting, self._left = [], []
 
 
