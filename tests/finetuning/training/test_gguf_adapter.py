@@ -14,6 +14,8 @@ from . import peers
 
 SHAPE = Shape(layers=30, heads=9, kv_heads=3)
 
+pytestmark = pytest.mark.timeout(600)  # models are loaded and trained, on cores that others use too
+
 
 @pytest.fixture(scope="module")
 def adapted(smollm: Any) -> Iterator[PeftModel]:

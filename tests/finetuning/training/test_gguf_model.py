@@ -15,6 +15,8 @@ from touchstone_finetuning.training.stopping import Preemption
 from . import peers
 from .conftest import Making, tickets
 
+pytestmark = pytest.mark.timeout(600)  # models are loaded and trained, on cores that others use too
+
 
 @pytest.mark.parametrize(("kind", "error"), [(GGUFType.F16, 1e-3), (GGUFType.Q8_0, 1e-2)])
 def test_a_model_comes_back_from_its_file(

@@ -18,6 +18,8 @@ from .conftest import Making, tickets
 LORA = Adapter(rank=8)
 TEXT = [{"text": "gold and lead and salt " * 200}] * 4
 
+pytestmark = pytest.mark.timeout(600)  # models are loaded and trained, on cores that others use too
+
 
 @pytest.fixture(scope="module")
 def folders(tokenizer: Any, smollm: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

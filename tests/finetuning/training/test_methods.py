@@ -24,6 +24,8 @@ PAIRS = [
 TEXTS = [{"text": f"Day {i}: the {who} weighs the {what} and writes it down."}
          for i in range(12) for who in ("clerk", "miller") for what in ("gold", "lead")]  # fmt: skip
 
+pytestmark = pytest.mark.timeout(600)  # models are loaded and trained, on cores that others use too
+
 
 def run(workspace: Workspace) -> Result:
     """Run in this process, which has loaded the libraries already."""

@@ -1,8 +1,10 @@
 """Runs of the program, from the recipe to the artefact."""
 
+import contextlib
 import json
 import random
 import signal
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from touchstone_finetuning.core.outcome import ArtifactType, CheckpointWritten, 
 from touchstone_finetuning.core.recipe import Adapter, Format
 
 from .conftest import Making, Workspace, tickets
+
+pytestmark = pytest.mark.timeout(600)  # several processes to a test, each of which loads torch
 
 LORA = Adapter(rank=4, alpha=8.0, dropout=0.1)
 LONG = {"max_steps": 14, "gradient_accumulation": 2}
@@ -99,7 +103,9 @@ def stop_at(workspace: Workspace, step: int, number: signal.Signals) -> int:
     program = workspace.start()
     events = workspace.folder / outcome.EVENTS
     while not (events.exists() and f'"step": {step},' in events.read_text()):
-        assert program.poll() is None, program.stderr and program.stderr.read()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            program.wait(0.05)
+            pytest.fail(f"it ended before step {step}: {program.stderr and program.stderr.read()}")
     program.send_signal(number)
     program.communicate()
     return program.returncode
