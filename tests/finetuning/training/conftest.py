@@ -5,9 +5,10 @@ Small models with random weights serve where what is learnt does not matter; Smo
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,11 +143,13 @@ Making = Callable[..., Workspace]
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Making:
-    """Make workspaces: a small SFT unless told otherwise."""
+def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Making]:
+    """Make workspaces: a small SFT unless told otherwise. They go with the session: some hold gigabytes."""
+    made: list[Path] = []
 
     def workspace(base: Path, records: Sequence[object], **changes: Any) -> Workspace:
         folder = tmp_path_factory.mktemp("run")
+        made.append(folder)
         numbers = {"batch_size": 2, "max_sequence_length": 64, "learning_rate": 2e-3, **changes.pop("numbers", {})}
         held_out = changes.pop("held_out", None)
         asked = Recipe(
@@ -164,4 +167,6 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Making:
         )
         return Workspace(folder, replace(asked, **changes))
 
-    return workspace
+    yield workspace
+    for folder in made:
+        shutil.rmtree(folder)

@@ -1,6 +1,7 @@
 """The estimate of memory, against what runs need."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,7 @@ def test_the_estimate_is_within_a_tenth_of_what_a_run_needs(
     workspace.command()
     script = str(Path(__file__).with_name("peak_memory.py"))
     told = subprocess.run([sys.executable, script, str(workspace.folder)], check=True, capture_output=True, text=True)
+    shutil.rmtree(workspace.recipe.checkpoint.folder)  # gigabytes
     measured = json.loads(told.stdout.splitlines()[-1])
     assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.1), measured
 
