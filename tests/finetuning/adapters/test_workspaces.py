@@ -3,11 +3,12 @@
 import os
 import threading
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from touchstone_finetuning.adapters.workspaces import FolderWorkspaces
+from touchstone_runtime.testing import FakeClock
 
 DAY = 86_400.0
 
@@ -38,6 +39,16 @@ def test_a_run_is_held_by_one_at_a_time(workspaces: FolderWorkspaces) -> None:
         assert not entered.wait(0.2)
     assert entered.wait(5)
     thread.join()
+
+
+def test_what_is_done_is_swept_before_long_and_not_at_once(tmp_path: Path) -> None:
+    clock = FakeClock(start=datetime.now(UTC))
+    workspaces = FolderWorkspaces(tmp_path, retention=timedelta(days=2), clock=lambda: clock().timestamp())
+    with workspaces.enter("done") as done:
+        workspaces.retire(done)
+    assert workspaces.sweep() == 0
+    clock.advance(3600)
+    assert workspaces.sweep() == 1
 
 
 def test_only_what_nobody_entered_for_long_is_swept(workspaces: FolderWorkspaces) -> None:

@@ -66,8 +66,11 @@ class Workspaces(Protocol):
         """Hold the workspace of a run; waits until nobody else does."""
         ...
 
-    def remove(self, workspace: Workspace) -> None:
-        """Remove a workspace whose training is done."""
+    def retire(self, workspace: Workspace) -> None:
+        """Have a workspace whose training is done swept before long, and not at once.
+
+        Until the end is on record, a worker that dies leaves the training to another one, which finds it done.
+        """
         ...
 
     def sweep(self) -> int:

@@ -1,6 +1,7 @@
 """Workspaces as folders. One is held by a lock that its holder's end frees, however it ends."""
 
 import hashlib
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from touchstone_finetuning.ports import Workspace
+
+MARK = "run"
+"""The file whose time says when a workspace was last entered."""
+RETIRED_SECONDS = 600.0
 
 
 class FolderWorkspaces:
@@ -34,18 +39,19 @@ class FolderWorkspaces:
         folder = self._root / hashlib.sha256(run.encode()).hexdigest()[:32]
         with FileLock(self._lock(folder)):
             folder.mkdir(parents=True, exist_ok=True)
-            (folder / "run").write_text(run)  # marks it as used, for the sweep
+            (folder / MARK).write_text(run)  # marks it as used, for the sweep
             yield Workspace(folder=folder)
 
-    def remove(self, workspace: Workspace) -> None:
-        """Remove a workspace whose training is done."""
-        shutil.rmtree(workspace.folder)
+    def retire(self, workspace: Workspace) -> None:
+        """Have a workspace whose training is done swept in some minutes: by then its end is on record."""
+        swept_at = self._clock() - self._retention.total_seconds() + RETIRED_SECONDS
+        os.utime(workspace.folder / MARK, (swept_at, swept_at))
 
     def sweep(self) -> int:
         """Remove workspaces that nobody has entered for the retention time."""
         oldest = self._clock() - self._retention.total_seconds()
         swept = 0
-        for mark in sorted(self._root.glob("*/run")):
+        for mark in sorted(self._root.glob(f"*/{MARK}")):
             try:
                 with FileLock(self._lock(mark.parent), blocking=False):
                     if mark.stat().st_mtime < oldest:

@@ -62,7 +62,7 @@ class Conductor:
             tell(replace(progress, stage=Stage.PUBLISHING, remaining_seconds=0))
             published = self.outputs.publish(workspace.folder / recipes.OUTPUT, spec.output_uri)
             tell(progress)  # the last word on a lost claim, before others see the result
-            self.workspaces.remove(workspace)
+            self.workspaces.retire(workspace)
         artifact = Artifact(
             uri=published.uri,
             digest=published.digest,
