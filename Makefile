@@ -6,7 +6,7 @@ RUN := $(UV) run --no-sync
 export UV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-vllm test-training check lint format types protos crds bench charts e2e e2e-gpu-path cluster cluster-down clean
+.PHONY: help setup demo up down test coverage test-vllm test-training check lint format types protos crds bench charts e2e e2e-gpu-path cluster cluster-down clean
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +18,9 @@ up: setup       ## start the embedded platform and leave it running
 down: setup     ## stop the embedded platform; its state stays
 	@$(RUN) touchstone down
 test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the demo's outcomes
-	@$(MAKE) --no-print-directory check && $(RUN) pytest --cov --cov-report=term:skip-covered -q && $(MAKE) --no-print-directory test-vllm test-training
+	@$(MAKE) --no-print-directory check && $(RUN) pytest -q && $(MAKE) --no-print-directory test-vllm test-training
+coverage: setup ## the tests again, with what they cover
+	@$(RUN) pytest --cov --cov-report=term:skip-covered -q
 test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its own (7 GB)
 	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm
 test-training: .venv-vllm/ready  ## trainings on the CPU, and the story of ticket triage, with the trainer in the environment of vLLM
