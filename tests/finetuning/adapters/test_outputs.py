@@ -42,6 +42,17 @@ def test_the_same_contents_are_published_once(tmp_path: Path, sources: ArtefactS
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
+def test_an_address_cannot_climb_out_of_the_root_by_escapes(tmp_path: Path, sources: ArtefactSources) -> None:
+    """The check took %2e%2e for a name, and the resolver for the folder above."""
+    secret = tmp_path.with_name(f"{tmp_path.name}-secret")
+    secret.write_text("secret")
+    climbing = f"file://{tmp_path}/%2e%2e/{secret.name}"
+    with pytest.raises(UriInvalid, match="must lie below"):
+        sources.fetch(Source(uri=climbing))
+    with pytest.raises(UriInvalid, match="must lie below"):
+        sources.own_file(climbing)
+
+
 def test_an_output_outside_the_root_is_refused(sources: ArtefactSources, made: Path) -> None:
     with pytest.raises(UriInvalid, match="must lie below"):
         FolderOutputs(sources).publish(made, "file:///somewhere/else")

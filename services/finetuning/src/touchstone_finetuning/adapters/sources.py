@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from touchstone_runtime.artefacts import Resolver, UriInvalid
+from touchstone_runtime.artefacts import Resolver, places
 
 from touchstone_finetuning.core.spec import Source
 from touchstone_finetuning.ports import Fetched
@@ -26,18 +26,10 @@ class ArtefactSources:
 
     def fetch(self, source: Source) -> Fetched:
         """Bring an artefact here."""
-        if source.uri.startswith("file://"):
-            _below(self._readable, source.uri)
+        places.check(source.uri, *self._readable)
         found = self._resolver.resolve_sync(source.uri, digest=source.digest)
         return Fetched(path=found.path, digest=found.digest)
 
     def own_file(self, uri: str) -> Path:
         """Return the path of a `file://` address below the root."""
-        return _below((self._root,), uri)
-
-
-def _below(roots: tuple[Path, ...], uri: str) -> Path:
-    path = Path(uri.removeprefix("file://").partition("#")[0]).resolve()
-    if not any(path.is_relative_to(root) for root in roots):
-        raise UriInvalid(uri, f"must lie below {' or '.join(map(str, roots))}")
-    return path
+        return places.path(uri, self._root)
