@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from touchstone_runtime import snapshots
+from touchstone_runtime import revisions, snapshots
 from touchstone_runtime.artefacts import caching
 
 
@@ -18,7 +18,7 @@ def made(folder: Path, **changes: Any) -> Path:
         for name, split in (("train", "train"), ("dropped", ""))
     ]
     manifest = {"files": files, "sources": [{"name": "raw", "uri": "file:///raw", "digest": "sha256:1"}], **changes}
-    manifest["digest"] = snapshots.digest_of(manifest)
+    manifest["digest"] = revisions.digest_snapshot(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 

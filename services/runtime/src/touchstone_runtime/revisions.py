@@ -32,6 +32,15 @@ def digest_json(document: Any) -> Digest:
     return digest_bytes(rfc8785.dumps(document))
 
 
+def digest_snapshot(manifest: Mapping[str, Any]) -> Digest:
+    """Digest the manifest of a data snapshot: all but its own digest, its time, and the addresses of its sources."""
+    content = {name: value for name, value in manifest.items() if name not in ("created_at", "digest")}
+    content["sources"] = [
+        {name: value for name, value in source.items() if name != "uri"} for source in manifest["sources"]
+    ]
+    return digest_json(content)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """The weights, as resolved."""

@@ -125,6 +125,34 @@ class GrpcServer:
         await self.stop()
 
 
+class Chore(NamedTuple):
+    """What a server does beside its calls."""
+
+    do: Callable[[], object]
+    """Blocking; called in a thread."""
+    every_seconds: float
+
+
+async def serve(server: GrpcServer, *chores: Chore) -> None:
+    """Serve until SIGTERM or SIGINT, and do chores meanwhile; one that fails is tried again at its next time."""
+    async with asyncio.TaskGroup() as group:
+        await server.start()
+        tasks = [group.create_task(_for_ever(chore)) for chore in chores]
+        await server.set_serving()
+        await server.wait_for_signal_and_stop()
+        for task in tasks:
+            task.cancel()
+
+
+async def _for_ever(chore: Chore) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(chore.do)
+        except Exception:  # the database may be away; the loop must outlive that
+            logger.exception("a chore failed; it is tried again", extra={"chore": chore.do.__qualname__})
+        await asyncio.sleep(chore.every_seconds)
+
+
 def _options(settings: ServerSettings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", settings.max_message_bytes),

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from touchstone_runtime import errors, revisions
 from touchstone_runtime.artefacts.caching import digest_file
@@ -35,15 +34,6 @@ class Snapshot:
     """Parquet files by what they are for: train, validation, test."""
 
 
-def digest_of(manifest: Mapping[str, Any]) -> Digest:
-    """Digest a manifest, all but its own digest, its time, and the addresses of its sources."""
-    content = {name: value for name, value in manifest.items() if name not in ("created_at", "digest")}
-    content["sources"] = [
-        {name: value for name, value in source.items() if name != "uri"} for source in manifest["sources"]
-    ]
-    return revisions.digest_json(content)
-
-
 def read(folder: Path) -> Snapshot:
     """Read a snapshot and check every file of data against its digest.
 
@@ -52,7 +42,7 @@ def read(folder: Path) -> Snapshot:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
-        digest = digest_of(manifest)
+        digest = revisions.digest_snapshot(manifest)
         files = [(each["split"], folder / each["path"], each["digest"]) for each in manifest["files"] if each["split"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SnapshotBroken(folder, f"{MANIFEST} cannot be read ({error})") from error

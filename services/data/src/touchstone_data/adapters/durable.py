@@ -1,4 +1,4 @@
-"""Files that outlive a power cut: written aside, synced, renamed."""
+"""Files that are whole or not there: written aside, synced, renamed."""
 
 import os
 import uuid
@@ -21,12 +21,3 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def sync(path: Path) -> None:
-    """Have a file or folder written to the disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -4,7 +4,6 @@ Here the finished folder is renamed; in object storage the manifest comes last, 
 whole.
 """
 
-import hashlib
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,9 +15,12 @@ import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from touchstone_runtime import durable
+from touchstone_runtime.artefacts import places
+from touchstone_runtime.artefacts.caching import digest_file
+from touchstone_runtime.snapshots import MANIFEST
 
 from touchstone_data import errors
-from touchstone_data.adapters import durable, places
 from touchstone_data.core import manifest
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
 from touchstone_data.core.records import Record
@@ -27,7 +29,7 @@ from touchstone_data.ports import Left, Written
 
 ID, SOURCE = "record_id", "record_source"
 """Columns that every data file has beside the records' fields."""
-LEFT_FILE, MANIFEST_FILE = "dropped.parquet", "manifest.json"
+LEFT_FILE, MANIFEST_FILE = "dropped.parquet", MANIFEST
 LEFT_BATCH = 10_000
 
 
@@ -136,10 +138,10 @@ class Folder:
 
     def _file(self, path: str, split: str) -> SnapshotFile:
         place = self._aside / path
-        with place.open("rb") as file:
-            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         rows = int(pq.read_metadata(place).num_rows)
-        return SnapshotFile(path=path, split=split, records=rows, size_bytes=place.stat().st_size, digest=digest)
+        return SnapshotFile(
+            path=path, split=split, records=rows, size_bytes=place.stat().st_size, digest=digest_file(place)
+        )
 
 
 def _schema(shards: Iterable[Sequence[Record]]) -> pa.Schema:

@@ -10,11 +10,10 @@ import fsspec
 import orjson
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
-from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.artefacts import Resolver, places
 from touchstone_runtime.errors import DomainError
 
 from touchstone_data import errors
-from touchstone_data.adapters import places
 from touchstone_data.core.records import Drop, Json, Record, value_at
 from touchstone_data.core.spec import Source, SourceFormat
 from touchstone_data.ports import Opened

@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from touchstone_runtime.artefacts import Resolver
-
-from touchstone_data.adapters import places
+from touchstone_runtime.artefacts import Resolver, places
 
 
 class ResolverTools:

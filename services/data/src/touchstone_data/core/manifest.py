@@ -73,11 +73,7 @@ class Snapshot:
     @property
     def digest(self) -> Digest:
         """Digest of the content."""
-        document = self.to_document()
-        del document["created_at"], document["digest"]
-        for source in document["sources"]:
-            del source["uri"]
-        return revisions.digest_json(document)
+        return revisions.digest_snapshot(self.to_document())
 
     @property
     def records(self) -> int:

@@ -1,13 +1,10 @@
 """From settings to a running server."""
 
-import asyncio
-import logging
-from collections.abc import Callable
 from datetime import timedelta
 
+from touchstone_runtime import server as runtime_server
 from touchstone_runtime import telemetry
-from touchstone_runtime.server import GrpcServer
-from touchstone_runtime.server import ServerSettings as GrpcSettings
+from touchstone_runtime.server import Chore, GrpcServer
 
 from touchstone_evaluation.adapters import documents, plugins
 from touchstone_evaluation.adapters.database import RunDatabase
@@ -21,8 +18,6 @@ from touchstone_evaluation.wiring import parts
 
 FORGET_SECONDS = 3600.0
 
-logger = logging.getLogger(__name__)
-
 
 async def serve(settings: ServerSettings) -> None:
     """Serve until a signal."""
@@ -33,7 +28,7 @@ async def serve(settings: ServerSettings) -> None:
     runs = RunDatabase(jobs.engine, now=parts.now)
     evaluations = Evaluations(runs, Course(runs, jobs, sender, now=parts.now), plugins.installed())
     server = GrpcServer(
-        GrpcSettings(
+        runtime_server.ServerSettings(
             listen=settings.listen,
             reflection=settings.reflection,
             drain_delay_seconds=settings.drain_delay_seconds,
@@ -51,25 +46,7 @@ async def serve(settings: ServerSettings) -> None:
         evaluations.forget(parts.now() - timedelta(days=settings.retention_days))
 
     try:
-        async with asyncio.TaskGroup() as group:
-            await server.start()
-            chores = [
-                group.create_task(_for_ever(repair, every_seconds=settings.repair_seconds)),
-                group.create_task(_for_ever(forget, every_seconds=FORGET_SECONDS)),
-            ]
-            await server.set_serving()
-            await server.wait_for_signal_and_stop()
-            for chore in chores:
-                chore.cancel()
+        await runtime_server.serve(server, Chore(repair, settings.repair_seconds), Chore(forget, FORGET_SECONDS))
     finally:
         app.close()
         observed.shutdown()
-
-
-async def _for_ever(chore: Callable[[], None], *, every_seconds: float) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(chore)
-        except Exception:  # the database may be away; the loop must outlive that
-            logger.exception("a chore failed; it is tried again", extra={"chore": chore.__name__})
-        await asyncio.sleep(every_seconds)

@@ -1,11 +1,11 @@
 """Artefacts as folders by their digest: on this machine, or on object storage through fsspec."""
 
-import os
 import shutil
 import uuid
 from pathlib import Path
 
 import fsspec
+from touchstone_runtime import durable
 from touchstone_runtime.artefacts import caching
 
 from touchstone_finetuning import errors
@@ -46,21 +46,12 @@ def _copy(folder: Path, target: Path) -> None:
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
     try:
         shutil.copytree(folder, partial)
-        for path in [*partial.rglob("*"), partial]:
-            _sync(path)
+        durable.sync_tree(partial)
         try:
             partial.rename(target)
         except OSError:
             if not target.is_dir():  # another worker was first
                 raise
-        _sync(target.parent)
+        durable.sync(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,9 +6,8 @@ The record is stored before anything is sent.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
 
-from touchstone_runtime.jobs import Job, JobNotFound, JobState
+from touchstone_runtime.jobs import Dispatcher, Job, JobNotFound, JobState, JobStore
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.core import admission, codec
@@ -18,43 +17,6 @@ from touchstone_finetuning.core.spec import TrainingSpec
 
 KIND = "train"
 """The kind of the jobs."""
-
-
-class Jobs(Protocol):
-    """What is needed of `touchstone_runtime.jobs.JobStore`."""
-
-    def create(
-        self,
-        job_id: str,
-        kind: str,
-        payload: Mapping[str, Any],
-        *,
-        max_attempts: int | None = None,
-        max_preemptions: int | None = None,
-        priority: int = 0,
-    ) -> Job:
-        """Record a job; the same id returns the stored one."""
-        ...
-
-    def get(self, job_id: str) -> Job:
-        """Read a job."""
-        ...
-
-    def cancel(self, job_id: str) -> Job:
-        """Ask for a job's end."""
-        ...
-
-
-class Sender(Protocol):
-    """What is needed of `touchstone_runtime.jobs.Dispatcher`."""
-
-    def send(self, job: Job) -> bool:
-        """Send a job to the workers; a broker that is away is no error."""
-        ...
-
-    def resend_overdue(self, kind: str) -> int:
-        """Send what nobody works on again; return how many were sent."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +41,8 @@ class Training:
 class Trainings:
     """Starts trainings and watches over them."""
 
-    jobs: Jobs
-    sender: Sender
+    jobs: JobStore
+    sender: Dispatcher
 
     def start(self, dispatch_id: str, spec: TrainingSpec) -> Training:
         """Start a training; the same dispatch id returns the same one.

@@ -1,17 +1,18 @@
 """Files and folders that are whole or not there: written aside, flushed to the disk, then renamed."""
 
-import os
 import shutil
 from pathlib import Path
+
+from touchstone_runtime.durable import sync
 
 
 def write_text(path: Path, text: str) -> None:
     """Replace a file by one rename."""
     partial = path.with_name(f".{path.name}.partial")
     partial.write_text(text, encoding="utf-8")
-    flush(partial)
+    sync(partial)
     partial.replace(path)
-    flush(path.parent)
+    sync(path.parent)
 
 
 def publish(staged: Path, folder: Path) -> None:
@@ -19,24 +20,15 @@ def publish(staged: Path, folder: Path) -> None:
     for path in sorted(staged.rglob("*")):
         if path.is_file():
             path.chmod(0o644)  # safetensors writes for its own user only; who serves is another
-        flush(path)
-    flush(staged)
+        sync(path)
+    sync(staged)
     discarded = folder.with_name(f".{folder.name}.discarded")
     remove(discarded)
     if folder.exists():
         folder.rename(discarded)
     staged.rename(folder)
-    flush(folder.parent)
+    sync(folder.parent)
     remove(discarded)
-
-
-def flush(path: Path) -> None:
-    """Wait until a file or a folder is on the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove(folder: Path) -> None:

@@ -1,20 +1,15 @@
 """From settings to a running server."""
 
-import asyncio
-import logging
-
 from touchstone_runtime import celery_app, telemetry
 from touchstone_runtime import server as runtime_server
 from touchstone_runtime.jobs import Dispatcher
-from touchstone_runtime.server import GrpcServer
+from touchstone_runtime.server import Chore, GrpcServer
 
 from touchstone_finetuning import tasks
 from touchstone_finetuning.api.servicer import FinetuningServicer
 from touchstone_finetuning.service.trainings import Trainings
 from touchstone_finetuning.settings import ServerSettings
 from touchstone_finetuning.wiring import parts
-
-logger = logging.getLogger(__name__)
 
 
 def trainings(settings: ServerSettings) -> Trainings:
@@ -38,20 +33,6 @@ async def serve(settings: ServerSettings) -> None:
         [FinetuningServicer(found).registered()],
     )
     try:
-        async with asyncio.TaskGroup() as group:
-            await server.start()
-            watch = group.create_task(_resend_for_ever(found, every_seconds=settings.redispatch_seconds))
-            await server.set_serving()
-            await server.wait_for_signal_and_stop()
-            watch.cancel()
+        await runtime_server.serve(server, Chore(found.resend_overdue, settings.redispatch_seconds))
     finally:
         observed.shutdown()
-
-
-async def _resend_for_ever(found: Trainings, *, every_seconds: float) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(found.resend_overdue)
-        except Exception:  # the database may be away; the loop must outlive that
-            logger.exception("overdue trainings could not be looked for")
-        await asyncio.sleep(every_seconds)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from touchstone_runtime import durable
+
 from touchstone_retrieval import errors
 from touchstone_retrieval.adapters import folders
 from touchstone_retrieval.adapters.edge_reader import EdgeReader
@@ -61,9 +63,9 @@ class EdgeStore:
         pointer = self._folder(index) / ACTIVE
         new = pointer.with_name(f"{ACTIVE}.{os.getpid()}.new")
         new.write_text(json.dumps({"revision": revision}) + "\n", encoding="utf-8")
-        folders.sync(new)
+        durable.sync(new)
         new.replace(pointer)
-        folders.sync(pointer.parent)
+        durable.sync(pointer.parent)
 
     def delete(self, index: str, revision: str) -> None:
         """Delete a revision; readers that have it open keep what they see."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import qdrant_edge as edge
+from touchstone_runtime import durable
 
 from touchstone_retrieval import errors
 from touchstone_retrieval.adapters import folders, payloads
@@ -74,7 +75,7 @@ class EdgeWriter:
         self._check(manifest.name)
         finished = replace(manifest, size_bytes=folders.size_bytes(self._folder))
         (self._folder / MANIFEST_FILE).write_text(finished.to_json(), encoding="utf-8")
-        folders.sync_tree(self._folder)
+        durable.sync_tree(self._folder)
         return self._appear(finished)
 
     def close(self) -> None:
@@ -94,7 +95,7 @@ class EdgeWriter:
                 return stored
             folders.remove(self._target)
             self._folder.rename(self._target)
-        folders.sync(self._target.parent)
+        durable.sync(self._target.parent)
         return finished
 
     def _check(self, revision: str) -> None:

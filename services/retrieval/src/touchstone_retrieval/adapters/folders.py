@@ -1,7 +1,6 @@
 """Folders that appear whole or not at all, and what died builds leave behind."""
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -65,22 +64,6 @@ def sweep(root: Path, pattern: str) -> int:
 def size_bytes(folder: Path) -> int:
     """Sum what a folder takes on the disk; the engine's files are sparse, so their lengths say nothing."""
     return sum(path.stat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
-
-
-def sync_tree(folder: Path) -> None:
-    """Make a folder with all that is in it durable."""
-    for path in folder.rglob("*"):
-        sync(path)
-    sync(folder)
-
-
-def sync(path: Path) -> None:
-    """Make one file or one folder's list of names durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _aside(target: Path) -> Path:

@@ -1,12 +1,9 @@
 """From settings to a running server."""
 
-import asyncio
-import logging
-
 from touchstone_runtime import celery_app, databases, telemetry
 from touchstone_runtime import server as runtime_server
 from touchstone_runtime.jobs import Dispatcher
-from touchstone_runtime.server import GrpcServer
+from touchstone_runtime.server import Chore, GrpcServer
 
 from touchstone_retrieval import tasks
 from touchstone_retrieval.adapters import globs, heap, records
@@ -21,8 +18,6 @@ from touchstone_retrieval.service.readers import Readers
 from touchstone_retrieval.service.searching import Searching
 from touchstone_retrieval.settings import ServerSettings
 from touchstone_retrieval.wiring import parts
-
-logger = logging.getLogger(__name__)
 
 
 def servicer(settings: ServerSettings) -> tuple[RetrievalServicer, Builds]:
@@ -67,21 +62,7 @@ async def serve(settings: ServerSettings) -> None:
         [door.registered()],
     )
     try:
-        async with asyncio.TaskGroup() as group:
-            await server.start()
-            watch = group.create_task(_resend_for_ever(builds, every_seconds=settings.redispatch_seconds))
-            await server.set_serving()
-            await server.wait_for_signal_and_stop()
-            watch.cancel()
+        await runtime_server.serve(server, Chore(builds.resend_overdue, settings.redispatch_seconds))
     finally:
         door.close()
         observed.shutdown()
-
-
-async def _resend_for_ever(builds: Builds, *, every_seconds: float) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(builds.resend_overdue)
-        except Exception:  # the database may be away; the loop must outlive that
-            logger.exception("overdue builds could not be looked for")
-        await asyncio.sleep(every_seconds)

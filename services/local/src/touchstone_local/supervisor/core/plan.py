@@ -175,83 +175,58 @@ def _crds(options: Options) -> ProcessSpec:
 
 
 def _retrieval(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
-    where = options.addresses.retrieval
     environ = {
-        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("retrieval"),
-        "TOUCHSTONE_BROKER_URL": options.broker_url,
         "TOUCHSTONE_INDEX_DIR": str(options.folder.indexes),
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
     }
-    serving = {**environ, "TOUCHSTONE_LISTEN": where}
-    after = ("valkey", "collector")
-    return (
-        _service(options, "retrieval", "touchstone_retrieval", serving, after=after, check=Check.GRPC, target=where),
-        _service(
-            options, "retrieval-worker", "touchstone_retrieval.worker", environ, after=after, check=Check.ALIVE,
-            target="",
-        ),
-    )  # fmt: skip
+    return _pair(options, "retrieval", options.addresses.retrieval, both=environ)
 
 
 def _evaluation(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
-    where = options.addresses.evaluation
     environ = {
-        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("evaluation"),
-        "TOUCHSTONE_BROKER_URL": options.broker_url,
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
     }
-    serving = {**environ, "TOUCHSTONE_LISTEN": where}
-    after = ("valkey", "collector")
-    return (
-        _service(options, "evaluation", "touchstone_evaluation", serving, after=after, check=Check.GRPC, target=where),
-        _service(
-            options, "evaluation-worker", "touchstone_evaluation.worker", environ, after=after, check=Check.ALIVE,
-            target="",
-        ),
-    )  # fmt: skip
+    return _pair(options, "evaluation", options.addresses.evaluation, both=environ)
 
 
 def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
-    where = options.addresses.data
-    environ = {
-        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("data"),
-        "TOUCHSTONE_BROKER_URL": options.broker_url,
-    }
-    serving = {**environ, "TOUCHSTONE_LISTEN": where}
     working = {
-        **environ,
         "TOUCHSTONE_WORK_DIR": str(options.folder.pipelines),
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
     }
-    after = ("valkey", "collector")
-    return (
-        _service(options, "data", "touchstone_data", serving, after=after, check=Check.GRPC, target=where),
-        _service(
-            options, "data-worker", "touchstone_data.worker", working, after=after, check=Check.ALIVE, target="",
-        ),
-    )  # fmt: skip
+    return _pair(options, "data", options.addresses.data, worker=working)
 
 
 def _finetuning(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
-    where = options.addresses.finetuning
-    environ = {
-        "TOUCHSTONE_DATABASE_URL": options.folder.database_url("finetuning"),
-        "TOUCHSTONE_BROKER_URL": options.broker_url,
-    }
-    serving = {**environ, "TOUCHSTONE_LISTEN": where}
     working = {
-        **environ,
         "TOUCHSTONE_WORK_DIR": str(options.folder.trainings),
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
     }
-    after = ("valkey", "collector")
+    return _pair(options, "finetuning", options.addresses.finetuning, worker=working)
+
+
+def _pair(
+    options: Options,
+    name: str,
+    where: str,
+    *,
+    both: Mapping[str, str] | None = None,
+    worker: Mapping[str, str] | None = None,
+) -> tuple[ProcessSpec, ProcessSpec]:
+    """Write a service's server and its worker, which share a database and the broker."""
+    environ = {
+        "TOUCHSTONE_DATABASE_URL": options.folder.database_url(name),
+        "TOUCHSTONE_BROKER_URL": options.broker_url,
+        **(both or {}),
+    }
+    serving, working = {**environ, "TOUCHSTONE_LISTEN": where}, {**environ, **(worker or {})}
+    module, after = f"touchstone_{name}", ("valkey", "collector")
     return (
-        _service(options, "finetuning", "touchstone_finetuning", serving, after=after, check=Check.GRPC, target=where),
+        _service(options, name, module, serving, after=after, check=Check.GRPC, target=where),
         _service(
-            options, "finetuning-worker", "touchstone_finetuning.worker", working, after=after, check=Check.ALIVE,
-            target="",
+            options, f"{name}-worker", f"{module}.worker", working, after=after, check=Check.ALIVE, target="",
         ),
     )  # fmt: skip
 
