@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus, JudgeStatus
 from touchstone_operator.objects import Happening
-from touchstone_operator.plan import conditions, times
+from touchstone_operator.plan import conditions, lifetimes, times
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.ports import RunReport, Subjects
 
@@ -122,10 +122,8 @@ def reported(run: EvalRun, report: RunReport, now: datetime, *, poll: timedelta)
 
 def expires_at(run: EvalRun) -> datetime | None:
     """Say when a finished run is removed; None when it stays."""
-    seconds, completed = run.spec.ttl_seconds_after_finished, run.status.completion_time
-    if seconds is None:
-        return None
-    return times.read(completed or run.metadata.creation_timestamp) + timedelta(seconds=seconds)
+    ttl_seconds = run.spec.ttl_seconds_after_finished
+    return lifetimes.expires_at(run.metadata, completed=run.status.completion_time, ttl_seconds=ttl_seconds)
 
 
 def _measured(found: Subjects) -> dict[str, object]:

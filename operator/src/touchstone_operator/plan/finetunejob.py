@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from touchstone_operator.api.finetunejob import DatasetStatus, FinetuneJob, FinetuneJobSpec, FinetuneJobStatus
 from touchstone_operator.objects import Happening
-from touchstone_operator.plan import conditions, times
+from touchstone_operator.plan import conditions, lifetimes, times
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.ports import DataSource, PipelineReport, TrainingReport
 
@@ -66,10 +66,8 @@ def is_finished(job: FinetuneJob) -> bool:
 
 def expires_at(job: FinetuneJob) -> datetime | None:
     """Say when a finished job is removed; None when it stays."""
-    seconds, completed = job.spec.ttl_seconds_after_finished, job.status.completion_time
-    if seconds is None:
-        return None
-    return times.read(completed or job.metadata.creation_timestamp) + timedelta(seconds=seconds)
+    ttl_seconds = job.spec.ttl_seconds_after_finished
+    return lifetimes.expires_at(job.metadata, completed=job.status.completion_time, ttl_seconds=ttl_seconds)
 
 
 def dispatch_id(job: FinetuneJob) -> str:

@@ -12,7 +12,7 @@ from touchstone_runtime.revisions import Digest
 from touchstone_operator import errors, objects
 from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, evalrun, reuse, times
+from touchstone_operator.plan import conditions, evalrun, lifetimes, reuse
 from touchstone_operator.plan.evalrun import Command, RunPlan
 from touchstone_operator.ports import Measured, Outside, RunReport, RunRequest, Subjects
 from touchstone_operator.reconcile import subjects
@@ -138,8 +138,7 @@ class EvalRuns:
         try:
             await self.outside.evaluation.cancel(run.status.dispatch_id)
         except errors.PeerUnavailable:
-            asked_at = times.read(run.metadata.deletion_timestamp or run.metadata.creation_timestamp)
-            if self.outside.now() < asked_at + CLEANUP_DEADLINE:
+            if not lifetimes.has_waited(run.metadata, self.outside.now(), CLEANUP_DEADLINE):
                 raise
 
 

@@ -12,7 +12,7 @@ from touchstone_operator import errors, objects
 from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.finetunejob import FinetuneJob
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, finetunejob, finetunejob_evaluation, times
+from touchstone_operator.plan import conditions, finetunejob, finetunejob_evaluation, lifetimes
 from touchstone_operator.plan.finetunejob import Command, JobPlan
 from touchstone_operator.ports import DataSource, Outside, TrainingRequest
 from touchstone_operator.reconcile import manifests
@@ -165,6 +165,5 @@ class FinetuneJobs:
         try:
             await self._stop(job)
         except errors.PeerUnavailable:
-            asked_at = times.read(job.metadata.deletion_timestamp or job.metadata.creation_timestamp)
-            if self.outside.now() < asked_at + CLEANUP_DEADLINE:
+            if not lifetimes.has_waited(job.metadata, self.outside.now(), CLEANUP_DEADLINE):
                 raise

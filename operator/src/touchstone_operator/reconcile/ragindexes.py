@@ -8,7 +8,7 @@ from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, ragindex, ragindex_conditions, ragindex_terms, times
+from touchstone_operator.plan import conditions, lifetimes, ragindex, ragindex_conditions, ragindex_terms
 from touchstone_operator.plan.ragindex_terms import IndexPlan, Observed
 from touchstone_operator.ports import BuildReport, Outside
 from touchstone_operator.reconcile.execution import Execution
@@ -116,8 +116,7 @@ class RagIndexes:
                 await self.outside.retrieval.cancel_build(index.status.dispatch_id)
             await self.outside.retrieval.delete_index(_name(index))
         except errors.PeerUnavailable:
-            asked_at = times.read(index.metadata.deletion_timestamp or index.metadata.creation_timestamp)
-            if self.outside.now() < asked_at + CLEANUP_DEADLINE:
+            if not lifetimes.has_waited(index.metadata, self.outside.now(), CLEANUP_DEADLINE):
                 raise
         await execution.set_finalizer(is_wanted=False)
         return Outcome()
