@@ -1,4 +1,6 @@
-"""`python peak_memory.py WORKSPACE`: what a run of the workspace's recipe needed at its peak, beside its libraries.
+"""`python peak_memory.py WORKSPACE [roomy]`: what a run of the workspace's recipe took at its peak, beside its libraries.
+
+It may have what the estimate says, or as much as it likes.
 
 A program of its own: the peak of a process is that of all that it ever did.
 """
@@ -16,7 +18,7 @@ from touchstone_finetuning.training.__main__ import ENVIRONMENT
 os.environ.update(ENVIRONMENT)
 
 
-def main(workspace: Path) -> None:
+def main(workspace: Path, *, is_roomy: bool) -> None:
     """Run, and tell the peak and the estimate in bytes."""
     from touchstone_finetuning.training import bases, memory, running  # noqa: PLC0415 - read the environment
     from touchstone_finetuning.training.events import EventLog  # noqa: PLC0415
@@ -28,10 +30,11 @@ def main(workspace: Path) -> None:
     assert estimate is not None
     libraries = psutil.Process().memory_info().rss
     with EventLog(workspace) as log:
-        result = running.run(asked, log, Preemption())
+        result = running.run(asked, log, Preemption(), available=None if is_roomy else estimate.total)
     assert result is not None
-    print(json.dumps({"peak": result.peak_memory_bytes - libraries, "estimate": estimate.total}))
+    told = {"estimate": estimate.total, "with_holes": estimate.with_holes, "metrics": dict(result.metrics)}
+    print(json.dumps({"peak": result.peak_memory_bytes - libraries, **told}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), is_roomy="roomy" in sys.argv[2:])

@@ -14,7 +14,7 @@ from touchstone_finetuning.training import bases, memory
 from touchstone_finetuning.training.faults import TrainingFault
 from transformers import GPT2Config, LlamaConfig, LlamaForCausalLM
 
-from .conftest import Making, tickets
+from .conftest import Making, Workspace, tickets
 
 LORA = Adapter(rank=8)
 TEXT = [{"text": "gold and lead and salt " * 200}] * 4
@@ -57,21 +57,38 @@ def test_the_estimate_is_within_a_tenth_of_what_a_run_needs(
         adapter=adapter,
         numbers={"max_steps": 2, "max_sequence_length": length},
     )
+    measured = peak(workspace)
+    assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.1), measured
+
+
+def test_a_run_with_room_takes_no_more_than_the_bound_and_learns_the_same(
+    make: Making, folders: dict[str, Path]
+) -> None:
+    numbers = {"max_steps": 2, "max_sequence_length": 256, "batch_size": 4}
+    tight, roomy = (make(folders["31M"], TEXT, format=Format.TEXT, adapter=LORA, numbers=numbers) for _ in range(2))
+    least, most = peak(tight), peak(roomy, "roomy")
+    assert least["peak"] < most["peak"] < most["with_holes"] * 1.05, (least, most)
+    assert most["metrics"]["train_loss"] == least["metrics"]["train_loss"]
+
+
+def peak(workspace: Workspace, *options: str) -> dict[str, Any]:
+    """Run a training in a process of its own; returns what it took."""
     workspace.command()
     script = str(Path(__file__).with_name("peak_memory.py"))
-    told = subprocess.run([sys.executable, script, str(workspace.folder)], check=True, capture_output=True, text=True)
+    command = [sys.executable, script, str(workspace.folder), *options]
+    told = subprocess.run(command, check=True, capture_output=True, text=True)
     shutil.rmtree(workspace.recipe.checkpoint.folder)  # gigabytes
-    measured = json.loads(told.stdout.splitlines()[-1])
-    assert measured["estimate"] == pytest.approx(measured["peak"], rel=0.1), measured
+    measured: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
+    return measured
 
 
 def test_a_run_that_does_not_fit_is_refused_with_what_to_lower(make: Making, tiny_base: Path) -> None:
     workspace = make(tiny_base, tickets(2), numbers={"batch_size": 10**7, "max_sequence_length": 4096})
     with pytest.raises(TrainingFault, match=r"Lower hyperparameters\.batch_size") as raised:
-        memory.require(workspace.recipe, bases.load_config(tiny_base))
+        memory.require(workspace.recipe, bases.load_config(tiny_base), available=2**34)
     assert raised.value.fault.reason is Reason.MEMORY_INSUFFICIENT
 
 
 def test_a_model_that_is_built_otherwise_is_trained_without_an_estimate(make: Making, tiny_base: Path) -> None:
     config = GPT2Config()
-    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config)
+    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config, available=1)

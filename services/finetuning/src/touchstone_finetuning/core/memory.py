@@ -114,6 +114,11 @@ class Estimate:
     """The peak before the first step."""
 
     @property
+    def with_holes(self) -> int:
+        """The peak where the heap keeps holes between activations: at most as much again as they take."""
+        return self.total + self.activations
+
+    @property
     def total(self) -> int:
         """The peak: gradients come to be as activations go, so the larger of them counts."""
         step = max(self.activations + self.logits, self.gradients)

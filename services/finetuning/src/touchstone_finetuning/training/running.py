@@ -30,15 +30,22 @@ from touchstone_finetuning.training.stopping import Preemption
 _NOWHERE = Checkpointing(folder="")
 
 
-def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
+def run(recipe: Recipe, log: EventLog, preemption: Preemption, *, available: int | None = None) -> Result | None:
     """Train and publish; None when the run was told to stop and left a checkpoint.
+
+    Args:
+        recipe: What is to be made.
+        log: Gets what there is to tell.
+        preemption: Tells when to stop.
+        available: Bytes of memory that it may have. None: what is free.
 
     Raises:
         TrainingFault: the run cannot be done, and the fault says why.
     """
     _set_up(recipe)
     tokenizer = bases.load_tokenizer(Path(recipe.base))
-    log.note(memory.require(recipe, bases.load_config(Path(recipe.base))))
+    available = memory.available_bytes() if available is None else available
+    log.note(memory.require(recipe, bases.load_config(Path(recipe.base)), available=available))
     renderer = Renderer(tokenizer)
     train = datasets.prepare(recipe, recipe.train, renderer, name="train")
     held_out = datasets.prepare(recipe, recipe.validation, renderer, name="validation") if recipe.validation else None
@@ -73,9 +80,9 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
 
 def _set_up(recipe: Recipe) -> None:
     """Make results repeat: as many threads as asked, and no operation whose order is by chance."""
-    memory.keep_heap_small()
     torch.set_num_threads(recipe.threads)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False  # for finding bugs: every tensor would be written twice
     durable.remove(Path(recipe.checkpoint.folder) / trainers.STAGING)
     Path(recipe.checkpoint.folder).mkdir(parents=True, exist_ok=True)
 
