@@ -132,6 +132,18 @@ def owner_reference(kind: Kind, owner: Metadata) -> JsonObject:
     }
 
 
+def child_metadata(
+    kind: Kind, owner: Metadata, name: str, *, revision: str = "", role: str = "", gate: str = ""
+) -> JsonObject:
+    """Write the metadata of an object that another one, of this kind, controls."""
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": labels(kind, owner.name, revision=revision, role=role, gate=gate),
+        "ownerReferences": [owner_reference(kind, owner)],
+    }
+
+
 def is_controlled_by(child: Metadata, owner: Metadata) -> bool:
     """Tell whether an object is controlled by another: by uid, so that a namesake does not count."""
     return any(reference.controller and reference.uid == owner.uid for reference in child.owner_references)

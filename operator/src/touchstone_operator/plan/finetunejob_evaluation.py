@@ -46,12 +46,7 @@ def run(job: FinetuneJob, revision_name: str) -> JsonObject:
     return {
         "apiVersion": objects.EVAL_RUN.api_version,
         "kind": objects.EVAL_RUN.name,
-        "metadata": {
-            "name": run_name(job),
-            "namespace": job.metadata.namespace,
-            "labels": objects.labels(objects.FINETUNE_JOB, job.metadata.name),
-            "ownerReferences": [objects.owner_reference(objects.FINETUNE_JOB, job.metadata)],
-        },
+        "metadata": objects.child_metadata(objects.FINETUNE_JOB, job.metadata, run_name(job)),
         "spec": {
             **body.dump(),
             "subject": {"type": "ModelDeployment", "modelDeploymentRef": reference},

@@ -173,20 +173,18 @@ def _new_run(gate: Gate, gated: Gated, template: Evaluation, digest: Digest, kno
     reference = {"name": gated.owner.name, "revision": gated.subject.name}
     field = "modelDeploymentRef" if gated.kind is objects.MODEL_DEPLOYMENT else "ragIndexRef"
     baseline = {"type": "Revision", "revision": gated.baseline.name} if gated.baseline else {"type": "None"}
+    metadata = objects.child_metadata(
+        gated.kind, gated.owner, f"{prefix}{number}", revision=gated.subject.name, gate=gate.name
+    )
+    annotations = {
+        objects.ANNOTATION_GATE_DIGEST: digest,
+        objects.ANNOTATION_ROLLOUT: gated.rollout,
+        objects.ANNOTATION_CAUSE: gated.cause,
+    }
     return {
         "apiVersion": objects.EVAL_RUN.api_version,
         "kind": objects.EVAL_RUN.name,
-        "metadata": {
-            "name": f"{prefix}{number}",
-            "namespace": gated.owner.namespace,
-            "labels": objects.labels(gated.kind, gated.owner.name, revision=gated.subject.name, gate=gate.name),
-            "annotations": {
-                objects.ANNOTATION_GATE_DIGEST: digest,
-                objects.ANNOTATION_ROLLOUT: gated.rollout,
-                objects.ANNOTATION_CAUSE: gated.cause,
-            },
-            "ownerReferences": [objects.owner_reference(gated.kind, gated.owner)],
-        },
+        "metadata": {**metadata, "annotations": annotations},
         "spec": {
             **template.dump(),
             "subject": {"type": gated.kind.name, field: reference},

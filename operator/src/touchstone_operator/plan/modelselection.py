@@ -57,12 +57,9 @@ def runs(selection: ModelSelection) -> dict[str, JsonObject]:
         candidate.name: {
             "apiVersion": objects.EVAL_RUN.api_version,
             "kind": objects.EVAL_RUN.name,
-            "metadata": {
-                "name": run_name(selection, candidate.name),
-                "namespace": selection.metadata.namespace,
-                "labels": objects.labels(objects.MODEL_SELECTION, selection.metadata.name),
-                "ownerReferences": [objects.owner_reference(objects.MODEL_SELECTION, selection.metadata)],
-            },
+            "metadata": objects.child_metadata(
+                objects.MODEL_SELECTION, selection.metadata, run_name(selection, candidate.name)
+            ),
             "spec": {
                 **body,
                 "subject": {

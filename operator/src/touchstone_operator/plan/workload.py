@@ -123,12 +123,7 @@ def network_policy(deployment: ModelDeployment, platform: Platform) -> JsonObjec
 
 def metadata_of(deployment: ModelDeployment, name: str, *, role: str = "") -> JsonObject:
     """Write the metadata of a revision's child."""
-    return {
-        "name": name,
-        "namespace": deployment.metadata.namespace,
-        "labels": objects.labels(objects.MODEL_DEPLOYMENT, deployment.metadata.name, revision=name, role=role),
-        "ownerReferences": [objects.owner_reference(objects.MODEL_DEPLOYMENT, deployment.metadata)],
-    }
+    return objects.child_metadata(objects.MODEL_DEPLOYMENT, deployment.metadata, name, revision=name, role=role)
 
 
 def pod_template(
