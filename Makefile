@@ -18,7 +18,8 @@ up: setup       ## start the embedded platform and leave it running
 down: setup     ## stop the embedded platform; its state stays
 	@$(RUN) touchstone down
 test: setup     ## everything: lint, types, drift of protos and CRDs, tests, the demo's outcomes
-	@$(MAKE) --no-print-directory check && $(RUN) pytest -q && $(MAKE) --no-print-directory test-vllm test-training
+	@$(MAKE) --no-print-directory check && $(RUN) pytest -q -n logical --maxprocesses 4 --dist loadfile && \
+	  $(MAKE) --no-print-directory test-vllm test-training
 coverage: setup ## the tests again, with what they cover
 	@$(RUN) pytest --cov --cov-report=term:skip-covered -q
 test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its own (7 GB)
