@@ -53,6 +53,24 @@ def test_more_failures_than_the_backoff_limit_fail_the_job() -> None:
     assert (plan.create, ending(plan), plan.status["failed"]) == (0, "BackoffLimitExceeded", 2)
 
 
+def test_a_pod_that_somebody_removes_is_a_failure() -> None:
+    removed = {**pod("load-a", "Running"), "metadata": {"name": "load-a", "deletionTimestamp": fields.timestamp(NOW)}}
+    plan = jobs.plan(job(backoffLimit=0), [removed], now=NOW)
+    assert (plan.create, ending(plan), plan.status["failed"]) == (0, "BackoffLimitExceeded", 1)
+
+
+def test_a_pod_that_is_taken_away_fails_the_job_by_its_policy() -> None:
+    rule = {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    evicted = pod("load-a", "Failed")
+    evicted = {
+        **evicted,
+        "status": {**fields.mapping(evicted, "status"), "conditions": [{"type": "DisruptionTarget", "status": "True"}]},
+    }
+    policy = job(backoffLimit=3, podFailurePolicy={"rules": [rule]})
+    assert ending(jobs.plan(policy, [evicted], now=NOW)) == "PodFailurePolicy"
+    assert ending(jobs.plan(policy, [pod("load-a", "Failed")], now=NOW)) == ""
+
+
 def test_a_job_past_its_deadline_fails_and_its_pods_go() -> None:
     started = {"startTime": fields.timestamp(NOW - timedelta(seconds=31))}
     plan = jobs.plan(job(started, activeDeadlineSeconds=30), [pod("load-a", "Running")], now=NOW)

@@ -43,9 +43,9 @@ def plan(job: Object, pods: Sequence[Object], *, now: datetime) -> JobPlan:
     active = [pod for pod in pods if templates.is_active(pod)]
     done = sum(1 for pod in pods if fields.text(pod, "status", "phase") == "Succeeded")
     succeeded = max(done, fields.integer(job, "status", "succeeded"))
-    failures = [pod for pod in pods if fields.text(pod, "status", "phase") == "Failed"]
+    failures = [pod for pod in pods if _has_failed(pod)]
     failed = max(len(failures), fields.integer(job, "status", "failed"))
-    ending = _ending(job, active, succeeded=succeeded, failed=failed, now=now)
+    ending = _refusal(job, failures) or _ending(job, active, succeeded=succeeded, failed=failed, now=now)
     status = _status(job, active, succeeded=succeeded, failed=failed, ending=ending, now=now)
     if fields.is_terminating(job):
         return _result(status)
@@ -76,6 +76,28 @@ def _plan_finished(job: Object, *, now: datetime) -> JobPlan:
     finished = _finished_at(job)
     expires = (finished or now) + timedelta(seconds=fields.integer(job, "spec", "ttlSecondsAfterFinished"))
     return _result(status, remove_job=expires <= now, again_at=expires if expires > now else None)
+
+
+def _has_failed(pod: Object) -> bool:
+    """Whether a Pod has failed, or was asked to go before it had ended."""
+    phase = fields.text(pod, "status", "phase")
+    return phase == "Failed" or (fields.is_terminating(pod) and phase != "Succeeded")
+
+
+def _refusal(job: Object, failures: Sequence[Object]) -> Object:
+    """Return the condition that ends the Job by a rule on its Pods' conditions, or an empty mapping.
+
+    Of podFailurePolicy these are the rules that are known here: action FailJob with onPodConditions.
+    """
+    for rule in fields.items(job, "spec", "podFailurePolicy", "rules"):
+        for wanted in fields.items(rule, "onPodConditions"):
+            kind, status = fields.text(wanted, "type"), fields.text(wanted, "status", default="True")
+            for pod in failures:
+                is_met = fields.text(fields.condition(pod, kind), "status") == status
+                if is_met and fields.text(rule, "action") == "FailJob":
+                    message = f"Pod {fields.key(pod)} has condition {kind} matching FailJob rule"
+                    return _condition("Failed", "PodFailurePolicy", message)
+    return {}
 
 
 def _ending(job: Object, active: Sequence[Object], *, succeeded: int, failed: int, now: datetime) -> Object:

@@ -1,6 +1,6 @@
 """A Pod's status, from its record and what the probes say. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,10 +46,17 @@ def render(pod: Object, record: PodRecord, health: Mapping[str, Health], *, now:
         "hostIP": record.ip,
         "startTime": fields.timestamp(record.started_at),
         "conditions": [
-            conditions.merge(fields.condition(pod, fields.text(each, "type")), each, now=now) for each in wanted
+            *(conditions.merge(fields.condition(pod, fields.text(each, "type")), each, now=now) for each in wanted),
+            *_of_others(pod, wanted),
         ],
         "containerStatuses": [_container(pod, each, record, health) for each in record.containers],
     }
+
+
+def _of_others(pod: Object, ours: Sequence[Object]) -> list[Object]:
+    """Return the conditions that others have set, as who evicts a Pod does: they stay."""
+    kinds = {fields.text(each, "type") for each in ours}
+    return [each for each in fields.items(pod, "status", "conditions") if fields.text(each, "type") not in kinds]
 
 
 def phase_of(record: PodRecord) -> str:
