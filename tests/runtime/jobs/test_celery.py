@@ -98,6 +98,20 @@ def valkey_bench(tmp_path: Path, valkey: brokers.Broker) -> Iterator[Bench]:
         yield bench
 
 
+def test_a_worker_takes_from_its_own_queues_only(bench: Bench) -> None:
+    app = celery_app.create_app("echo", broker_url=bench.broker.url, queue="idle", more_queues=(bench.queue,))
+    for name, queue in (("theirs", "idle"), ("ours", bench.queue)):
+        bench.store.create(name, "echo", {})
+        celery_app.send(app, "echo", name, queue=queue)
+    app.close()
+    bench.start_worker()
+    deadline = time.monotonic() + 20
+    while not bench.is_final("ours"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert bench.store.get("theirs").state is JobState.PENDING
+
+
 def test_a_job_that_is_sent_many_times_runs_once(bench: Bench) -> None:
     bench.store.create("one", "echo", {})
     for _ in range(3):

@@ -16,6 +16,7 @@ take.
 """
 
 import socket
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -55,15 +56,16 @@ def is_rabbitmq(broker_url: str) -> bool:
     return urlsplit(broker_url).scheme in ("amqp", "amqps")
 
 
-def options(broker_url: str, queue: str) -> dict[str, Any]:
-    """Return Celery's settings for a queue on a broker."""
-    if not is_rabbitmq(broker_url):
-        return {"broker_transport_options": _REDIS}
+def options(broker_url: str, queues: Sequence[str]) -> dict[str, Any]:
+    """Return Celery's settings for queues on a broker."""
+    arguments = _QUORUM if is_rabbitmq(broker_url) else None
     # By the exchange without a name, which leads to every queue by its name and needs no declaration.
     nameless = Exchange("")  # type: ignore[no-untyped-call] # kombu annotates little
-    durable = Queue(queue, nameless, routing_key=queue, queue_arguments=_QUORUM)  # type: ignore[no-untyped-call] # same
+    known = [Queue(each, nameless, routing_key=each, queue_arguments=arguments) for each in queues]  # type: ignore[no-untyped-call] # same
+    if not is_rabbitmq(broker_url):
+        return {"task_queues": known, "broker_transport_options": _REDIS}
     return {
-        "task_queues": [durable],
+        "task_queues": known,
         "broker_transport_options": {"confirm_publish": True},
         "broker_use_ssl": dict(_VERIFIED) if urlsplit(broker_url).scheme == "amqps" else False,
         # A channel that the broker closed, as after the consumer timeout, would end the worker.

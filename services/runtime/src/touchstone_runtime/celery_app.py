@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from amqp.exceptions import AMQPError
@@ -38,13 +38,14 @@ class BrokerUnavailable(Unavailable):
         super().__init__(f"The broker took no message: {fault}. The work is recorded and is sent when it is back.")
 
 
-def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
-    """Make a Celery application whose tasks go to one queue.
+def create_app(name: str, *, broker_url: str, queue: str, more_queues: Sequence[str] = ()) -> Celery:
+    """Make a Celery application whose tasks go to one queue, or to one of several.
 
     Args:
         name: Of the service.
         broker_url: `redis://` or `rediss://` for Redis and Valkey, `amqp://` or `amqps://` for RabbitMQ.
-        queue: Where its tasks go.
+        queue: Where its tasks go, but for those that are sent elsewhere.
+        more_queues: Where else they may be sent; its workers take from all.
     """
     app = Celery(name, broker=broker_url, set_as_current=False)
     app.conf.update(
@@ -64,12 +65,12 @@ def create_app(name: str, *, broker_url: str, queue: str) -> Celery:
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
         task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.5},
-        **brokers.options(broker_url, queue),
+        **brokers.options(broker_url, (queue, *more_queues)),
     )
     return app
 
 
-def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0) -> None:
+def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0, queue: str = "") -> None:
     """Send a job to its queue, with the present trace context.
 
     Args:
@@ -77,6 +78,7 @@ def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0) -> None
         task_name: Names what is done, as in `Worker.register`.
         job_id: The job.
         priority: Of the job, from 0 to 9. Brokers know fewer steps; the record knows all.
+        queue: One of the application's; empty: the first.
 
     Raises:
         BrokerUnavailable: It was not taken.
@@ -88,6 +90,7 @@ def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0) -> None
             task_name,
             args=[job_id],
             headers={_TRACE_HEADER: headers},
+            queue=queue or None,
             priority=brokers.priority(app.conf.broker_url, priority),
             confirm_timeout=brokers.CONFIRM_SECONDS,
         )
@@ -96,7 +99,7 @@ def send(app: Celery, task_name: str, job_id: str, *, priority: int = 0) -> None
 
 
 class Worker:
-    """Works on the jobs of one queue in this process."""
+    """Works on the jobs of an application's queues in this process."""
 
     def __init__(self, app: Celery, store: Callable[[], JobStore]) -> None:
         """Prepare.
