@@ -1,8 +1,10 @@
 """A trainer without weights, run as the real one is: it speaks the same files, signals and exit codes.
 
-What it does stands in the base file, one word a line: `steps 3`, `wait`, `fault DatasetInvalid`, `die`.
+What it does stands in the base file, one word a line: `steps 3`, `wait`, `until FILE`, `fault DatasetInvalid`, `die`.
+Two at once on one workspace are told by a fault.
 """
 
+import fcntl
 import json
 import os
 import signal
@@ -12,13 +14,24 @@ import time
 from pathlib import Path
 from typing import Any
 
+from touchstone_finetuning.training import leash
 
-def main() -> int:
-    folder = Path(sys.argv[1])
+
+def main() -> int:  # noqa: PLR0912 - a branch for each word
+    *options, workspace = sys.argv[1:]
+    folder = Path(workspace)
     recipe = json.loads((folder / "recipe.json").read_text())
     if recipe["method"] == "Merge":
         return merged(folder, recipe)
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+    if options and "=" in options[0]:
+        leash.watch(folder / "leash", float(options[0].partition("=")[2]))
+    else:
+        threading.Thread(target=lambda: (sys.stdin.read(), os._exit(1)), daemon=True).start()
+    at_work = (folder / "at-work").open("a")
+    try:
+        fcntl.flock(at_work, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return faulty(folder, "RecipeInvalid", "Another trainer is at work here.")
     asked = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked.set())
     checkpoint = Path(recipe["checkpoint"]["folder"]) / "step"
@@ -43,12 +56,20 @@ def main() -> int:
             case "wait" if not resumed_from:
                 asked.wait()
                 return 75
+            case "until":
+                while not Path(rest[0]).exists():
+                    if asked.wait(0.05):
+                        return 75
             case "fault":
-                (folder / "fault.json").write_text(json.dumps({"reason": rest[0], "message": "So it is."}))
-                return 1
+                return faulty(folder, rest[0], "So it is.")
             case "die" if not resumed_from:
                 os.kill(os.getpid(), signal.SIGKILL)
     return done(folder, recipe, "weights", type="LoRAAdapter", rank=recipe["adapter"]["rank"], steps=step)
+
+
+def faulty(folder: Path, reason: str, message: str) -> int:
+    (folder / "fault.json").write_text(json.dumps({"reason": reason, "message": message}))
+    return 1
 
 
 def merged(folder: Path, recipe: dict[str, Any]) -> int:

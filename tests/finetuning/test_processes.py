@@ -1,6 +1,7 @@
 """The server and workers as processes, over gRPC and a real broker: whoever is killed, one training runs at a time."""
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -24,7 +25,7 @@ Process = subprocess.Popen[bytes]
 class Processes:
     """A server and its workers, whose interpreter for trainings runs a trainer without weights."""
 
-    def __init__(self, root: Path, broker_url: str, port: int) -> None:
+    def __init__(self, root: Path, broker_url: str, port: int, **more: str) -> None:
         self.root = root
         self.address = f"127.0.0.1:{port}"
         python = root / "python"
@@ -40,6 +41,7 @@ class Processes:
             "TOUCHSTONE_TRAINER_PYTHON": str(python),
             "TOUCHSTONE_JOB_LEASE_SECONDS": "2",
             "TOUCHSTONE_REDISPATCH_SECONDS": "0.2",
+            **more,
         }
         self.running: list[Process] = [self._start("touchstone_finetuning")]
 
@@ -52,17 +54,23 @@ class Processes:
         return subprocess.Popen([sys.executable, "-m", module], env=self._environment)
 
     def trainers(self) -> list[psutil.Process]:
-        """The trainers that are at work."""
+        """The trainers that are at work; a kubelet's have a shell round them."""
         return [
             process
             for process in psutil.process_iter(["cmdline"])
-            if str(SCRIPT) in (line := process.info["cmdline"] or []) and any(str(self.root) in part for part in line)
+            if (line := process.info["cmdline"] or [])[1:2] == [str(SCRIPT)] and str(self.root) in line[-1]
         ]
 
 
 @pytest.fixture
-def processes(tmp_path: Path, broker_url: str, free_tcp_port: int) -> Iterator[Processes]:
-    found = Processes(tmp_path, broker_url, free_tcp_port)
+def more() -> dict[str, str]:
+    """More of the environment of server and workers."""
+    return {}
+
+
+@pytest.fixture
+def processes(tmp_path: Path, broker_url: str, free_tcp_port: int, more: dict[str, str]) -> Iterator[Processes]:
+    found = Processes(tmp_path, broker_url, free_tcp_port, **more)
     yield found
     for process in found.running:
         process.kill()
@@ -79,7 +87,7 @@ def request(root: Path, *script: str) -> pb.StartTrainingRequest:
     (root / "base").write_text("\n".join(script))
     (root / "data.jsonl").write_text('{"messages": []}\n')
     spec = pb.TrainingSpec(
-        run="uid",
+        run=str(root),
         base=pb.BaseModel(uri=f"file://{root}/base"),
         objective=pb.OBJECTIVE_SUPERVISED,
         adapter=pb.Adapter(rank=4, alpha=8),
@@ -145,3 +153,45 @@ async def test_a_cancelled_training_is_gone_within_seconds(processes: Processes,
     await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))
     await gone(processes)
     assert (await seen(stub, has_ended)).state == pb.TRAINING_STATE_CANCELLED
+
+
+class TestOnACluster:
+    """Each training is a Job, here a process of the embedded kubelet."""
+
+    @pytest.fixture
+    def more(self, cluster: Any, template: Any) -> dict[str, str]:
+        return {
+            "TOUCHSTONE_TRAINER": "Kubernetes",
+            "TOUCHSTONE_TRAINER_JOB": json.dumps(template),
+            "TOUCHSTONE_QUEUES": "finetuning,large",
+            "KUBECONFIG": str(cluster.kubeconfig),
+        }
+
+    async def test_a_worker_that_is_killed_leaves_its_trainer_to_the_next(
+        self, processes: Processes, stub: Any, cluster: Any
+    ) -> None:
+        worker = processes.worker()
+        go = processes.root / "go"
+        asked = request(processes.root, "steps 3", f"until {go}", "steps 6")
+        asked.spec.queue = "large"
+        await stub.StartTraining(asked, wait_for_ready=True)
+        await seen(stub, is_at(3))
+        (trainer,) = processes.trainers()
+        worker.kill()
+        processes.worker()
+        await seen(stub, lambda training: training.attempts == 2 and training.step == 3)
+        assert processes.trainers() == [trainer]
+        go.touch()
+        ended = await seen(stub, has_ended)
+        assert ended.state == pb.TRAINING_STATE_SUCCEEDED, ended.error
+        assert (ended.step, ended.attempts, ended.preemptions) == (6, 2, 0)
+        assert list(ended.notes) == ["Begins at step 0."]
+        assert len(list((processes.root / "out").iterdir())) == 1
+
+    async def test_a_cancelled_training_is_gone_within_seconds(self, processes: Processes, stub: Any) -> None:
+        processes.worker()
+        await stub.StartTraining(request(processes.root, "steps 3", "wait"), wait_for_ready=True)
+        await seen(stub, is_at(3))
+        await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))
+        await gone(processes)
+        assert (await seen(stub, has_ended)).state == pb.TRAINING_STATE_CANCELLED

@@ -245,6 +245,8 @@ class TrainingReport:
     state: str
     """Pending, Running, Succeeded, Failed or Cancelled."""
     stage: str = ""
+    waits_for: str = ""
+    """What keeps it from beginning; empty: nothing."""
     error_reason: str = ""
     error_message: str = ""
     heartbeat_time: str = ""

@@ -12,9 +12,15 @@ from grpc_status import rpc_status
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
 from touchstone_finetuning.api.servicer import FinetuningServicer
+from touchstone_finetuning.core import codec
+from touchstone_finetuning.core.admission import Platform
+from touchstone_finetuning.core.resources import Resources
+from touchstone_finetuning.core.spec import TrainingSpec
 from touchstone_finetuning.service.trainings import Trainings
 from touchstone_runtime.jobs import Dispatcher, Job, JobStore
 from touchstone_runtime.server import GrpcServer, ServerSettings
+
+PLATFORM = Platform(queues=("finetuning", "large"))
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def jobs(tmp_path: Path) -> JobStore:
 
 @pytest_asyncio.fixture
 async def stub(jobs: JobStore, sent: list[Job]) -> AsyncIterator[Any]:
-    trainings = Trainings(jobs=jobs, sender=Dispatcher(jobs, sent.append))
+    trainings = Trainings(jobs=jobs, sender=Dispatcher(jobs, sent.append), platform=PLATFORM)
     server = GrpcServer(ServerSettings(listen="127.0.0.1:0"), [FinetuningServicer(trainings).registered()])
     async with server, grpc.aio.insecure_channel(server.address) as channel:
         yield pb_grpc.FinetuningServiceStub(channel)
@@ -93,6 +99,39 @@ async def test_every_fault_is_told_with_its_field(stub: Any, sent: list[Job]) ->
         "spec.hyperparameters.learning_rate", "spec.output_uri", "spec.priority",
     }  # fmt: skip
     assert sent == []
+
+
+async def test_what_the_platform_does_not_have_is_refused_with_the_way_out(stub: Any, sent: list[Job]) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(request(resources=pb.Resources(gpu=pb.Gpu(count=1)), queue="huge"))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    told = violations(raised.value)
+    assert "finetuning.trainer.mode: Job" in told["spec.resources.gpu"]
+    assert told["spec.queue"] == "There is no such queue here. Take one of finetuning, large."
+    assert sent == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        (pb.Resources(cpu="four"), "cpu"),
+        (pb.Resources(memory="0Gi"), "memory"),
+        (pb.Resources(gpu=pb.Gpu(count=65)), "gpu.count"),
+        (pb.Resources(gpu=pb.Gpu(count=0, resource_name="gpu")), "gpu.resource_name"),
+    ],
+)
+async def test_resources_that_are_none_are_refused(stub: Any, asked: pb.Resources, field: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(request(resources=asked))
+    assert f"spec.resources.{field}" in violations(raised.value)
+
+
+async def test_resources_and_queue_are_kept_with_the_training(stub: Any, sent: list[Job]) -> None:
+    asked = pb.Resources(cpu="2", memory="4Gi")
+    await stub.StartTraining(request(resources=asked, queue="large"))
+    spec = codec.from_fields(sent[0].payload["spec"], TrainingSpec)
+    assert (spec.resources, spec.queue) == (Resources(cpu="2", memory="4Gi"), "large")
+    assert (spec.resources.threads, spec.resources.memory_bytes) == (2, 4 * 2**30)
 
 
 async def test_what_is_missing_is_told(stub: Any) -> None:

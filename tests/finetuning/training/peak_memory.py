@@ -8,6 +8,7 @@ A program of its own: the peak of a process is that of all that it ever did.
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -30,7 +31,7 @@ def main(workspace: Path, *, is_roomy: bool) -> None:
     assert estimate is not None
     libraries = psutil.Process().memory_info().rss
     with EventLog(workspace) as log:
-        result = running.run(asked, log, Preemption(), available=None if is_roomy else estimate.total)
+        result = running.run(asked if is_roomy else replace(asked, memory_bytes=estimate.total), log, Preemption())
     assert result is not None
     told = {"estimate": estimate.total, "with_holes": estimate.with_holes, "metrics": dict(result.metrics)}
     print(json.dumps({"peak": result.peak_memory_bytes - libraries, **told}))

@@ -85,10 +85,10 @@ def peak(workspace: Workspace, *options: str) -> dict[str, Any]:
 def test_a_run_that_does_not_fit_is_refused_with_what_to_lower(make: Making, tiny_base: Path) -> None:
     workspace = make(tiny_base, tickets(2), numbers={"batch_size": 10**7, "max_sequence_length": 4096})
     with pytest.raises(TrainingFault, match=r"Lower hyperparameters\.batch_size") as raised:
-        memory.require(workspace.recipe, bases.load_config(tiny_base), available=2**34)
+        memory.require(workspace.recipe, bases.load_config(tiny_base))
     assert raised.value.fault.reason is Reason.MEMORY_INSUFFICIENT
 
 
 def test_a_model_that_is_built_otherwise_is_trained_without_an_estimate(make: Making, tiny_base: Path) -> None:
     config = GPT2Config()
-    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config, available=1)
+    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config)

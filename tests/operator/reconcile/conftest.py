@@ -352,6 +352,8 @@ class FakeFinetuning:
         self.failure: tuple[str, str] | None = None
         """Reason and message of trainings that fail."""
         self.heartbeat_time = ""
+        self.waits_for = ""
+        """What trainings at work wait for."""
         self.is_away = False
         self.is_endless = False
 
@@ -375,8 +377,13 @@ class FakeFinetuning:
                 "metrics": [{"name": "train_loss", "value": "1.5", "step": step}],
                 "checkpoint": {"step": 10},
             }
+            stage = "Waiting" if self.waits_for else "Training"
             return TrainingReport(
-                state="Running", stage="Training", results=results, heartbeat_time=self.heartbeat_time
+                state="Running",
+                stage=stage,
+                waits_for=self.waits_for,
+                results=results,
+                heartbeat_time=self.heartbeat_time,
             )
         if self.failure:
             return TrainingReport(state="Failed", error_reason=self.failure[0], error_message=self.failure[1])

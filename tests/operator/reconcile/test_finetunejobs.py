@@ -167,6 +167,25 @@ async def test_what_cannot_be_done_is_told_and_nothing_starts(world: Any) -> Non
     assert world.finetuning.trainings == {}
 
 
+async def test_what_a_training_waits_for_is_told(world: Any) -> None:
+    world.finetuning.is_endless = True
+    world.finetuning.waits_for = "a node: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
+    tune(world)
+    await rounds(world, 4)
+    assert condition(world, "Progressing") == ("False", "Waiting")
+    told = next(each for each in status(world)["conditions"] if each["type"] == "Progressing")
+    assert told["message"].startswith("Waits for a node: 0/3 nodes")
+
+
+def test_resources_and_queue_are_passed_on() -> None:
+    asked = {"cpu": "4", "memory": "16Gi", "gpu": {"count": 2, "resourceName": "amd.com/gpu"}}
+    spec = FinetuneJobSpec.model_validate(SPEC | {"resources": asked, "queue": "large"})
+    source = DataSource(uri="file:///data.jsonl", digest="")
+    sent = finetuning.training_spec(TrainingRequest(dispatch_id="d", run="uid", spec=spec, data=source))
+    gpu = pb.Gpu(count=2, resource_name="amd.com/gpu")
+    assert (sent.resources, sent.queue) == (pb.Resources(cpu="4", memory="16Gi", gpu=gpu), "large")
+
+
 @pytest.mark.parametrize("after", range(1, 9))
 async def test_an_operator_that_is_killed_after_any_write_starts_one_training(world: Any, after: int) -> None:
     tune(world)

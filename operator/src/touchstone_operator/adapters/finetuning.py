@@ -10,6 +10,7 @@ from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
 from touchstone_operator.api.finetunejob import Hyperparameters, LoRA, Merge, TrainingData
+from touchstone_operator.api.servings import Resources
 from touchstone_operator.objects import JsonObject
 from touchstone_operator.ports import DataSource, TrainingReport, TrainingRequest
 
@@ -77,7 +78,10 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
         output_uri=spec.output.uri,
         limits=pb.Limits(max_attempts=spec.backoff_limit + 1, max_preemptions=spec.preemption_limit),
         priority=spec.priority,
+        queue=spec.queue,
     )
+    if spec.resources:
+        message.resources.CopyFrom(resources(spec.resources))
     if spec.method.merge:
         message.merge.CopyFrom(merge(spec.method.merge))
     if spec.dataset and request.data:
@@ -90,6 +94,12 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
         message.checkpoints.interval_steps = spec.checkpoint.interval_steps
         message.checkpoints.start_afresh = spec.checkpoint.resume == "Never"
     return message
+
+
+def resources(asked: Resources) -> pb.Resources:
+    """Write what a training may use."""
+    gpu = pb.Gpu(count=asked.gpu.count, resource_name=asked.gpu.resource_name) if asked.gpu else None
+    return pb.Resources(cpu=asked.cpu or "", memory=asked.memory or "", gpu=gpu)
 
 
 def data(spec: TrainingData, source: DataSource) -> pb.TrainingData:
@@ -147,6 +157,7 @@ def report(training: pb.Training) -> TrainingReport:
     return TrainingReport(
         state=numbers.camel(pb.TrainingState, training.state, "TRAINING_STATE_"),
         stage=training.stage,
+        waits_for=training.waits_for,
         error_reason=training.error.reason,
         error_message=training.error.message,
         heartbeat_time=numbers.time(training.heartbeat_time) if training.HasField("heartbeat_time") else "",

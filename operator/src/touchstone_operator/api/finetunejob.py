@@ -261,9 +261,9 @@ class FinetuneJobSpec(ApiModel):
     hyperparameters: Hyperparameters | None = None
     """hyperparameters of the training. Unset: the defaults of its fields."""
     resources: Resources | None = None
-    """resources of the training process. Unset: the platform's defaults."""
+    """resources of the training. Unset: the platform's defaults. gpu is refused where no Job is made for a training."""
     queue: Annotated[str, text(63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = "finetuning"
-    """queue that carries the job."""
+    """queue that carries the job, one of those that the platform has."""
     priority: Annotated[int, Field(ge=0, le=9)] = 5
     """priority in the queue; higher goes first."""
     checkpoint: CheckpointPolicy | None = None

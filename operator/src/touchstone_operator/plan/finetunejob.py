@@ -42,8 +42,6 @@ def unsupported(spec: FinetuneJobSpec) -> str:
     """Name the first field that asks for what this version cannot do, and the way out; empty where there is none."""
     secrets = (spec.base_model, spec.dataset, spec.output)
     found = (
-        ("spec.resources", spec.resources is not None, "set the resources of the chart's finetuning worker"),
-        ("spec.queue other than finetuning", spec.queue != "finetuning", "remove it"),
         (
             "credentialsSecretRef",
             any(each.credentials_secret_ref for each in secrets if each),
@@ -194,6 +192,8 @@ def _running(status: FinetuneJobStatus, report: TrainingReport, now: datetime) -
     if report.heartbeat_time and now - times.read(report.heartbeat_time) > SILENCE:
         message = f"Its worker was last heard of at {report.heartbeat_time}; another one takes the training over."
         return _active("HeartbeatLost", message, is_progressing=False)
+    if report.waits_for:
+        return _active(report.stage, f"Waits for {report.waits_for}.", is_progressing=False)
     progress = status.progress
     done = f"Step {progress.step} of {progress.total_steps}." if progress and progress.total_steps else ""
     return _active(report.stage or "Running", done)

@@ -9,6 +9,11 @@ DomainError
     ├── OutputPushFailed  the artefact could not be written; a later try may succeed
     ├── TrainerMissing    no interpreter here can train
     ├── TrainerDied       the trainer ended without a word; a later try may succeed
+    ├── TrainerLost       the trainer was taken away; a later try may succeed
+    ├── TrainerNotStarted the cluster had no place for the trainer for too long, or not its image
+    ├── ClusterUnavailable the Kubernetes API did not answer; a later try may succeed
+    ├── ClusterRefused    the Kubernetes API refused a request
+    ├── QuotaExceeded     the cluster's quota has no room for the trainer; a later try may succeed
     ├── TrainerFaulted    the trainer says why it cannot go on
     └── TrainerBroken     the trainer had an unexpected error; a later try may succeed
 """
@@ -88,6 +93,65 @@ class TrainerDied(errors.Unavailable):
     def __init__(self, code: int) -> None:
         how = f"was killed by signal {-code}, as when memory is short" if code < 0 else f"ended with {code}"
         super().__init__(f"The trainer {how}. It goes on from the last checkpoint.", metadata={"code": str(code)})
+
+
+class TrainerLost(errors.Unavailable):
+    """The trainer was taken away, and nobody saw its end."""
+
+    reason = "TRAINER_LOST"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The trainer is gone: {cause}. The training goes on from the last checkpoint.", metadata={"cause": cause}
+        )
+
+
+class TrainerNotStarted(errors.FailedPrecondition):
+    """The trainer did not begin within its time."""
+
+    reason = "TRAINER_NOT_STARTED"
+
+    def __init__(self, seconds: float, cause: str) -> None:
+        super().__init__(
+            f"The trainer has waited for {seconds:.0f} seconds for {cause}. See that the cluster has what it waits "
+            "for, or ask for less by spec.resources.",
+            metadata={"cause": cause},
+        )
+
+
+class ClusterUnavailable(errors.Unavailable):
+    """The Kubernetes API did not answer."""
+
+    reason = "CLUSTER_UNAVAILABLE"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(f"The Kubernetes API does not answer: {cause}", metadata={"cause": cause})
+
+
+class ClusterRefused(errors.FailedPrecondition):
+    """The Kubernetes API refused a request."""
+
+    reason = "CLUSTER_REFUSED"
+
+    def __init__(self, request: str, cause: str) -> None:
+        super().__init__(
+            f"The Kubernetes API refuses {request}: {cause}. The chart gives the finetuning worker the rights and the "
+            "template of the Jobs that it makes.",
+            metadata={"request": request, "cause": cause},
+        )
+
+
+class QuotaExceeded(errors.Exhausted):
+    """The cluster's quota has no room for the trainer."""
+
+    reason = "QUOTA_EXCEEDED"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The cluster's quota has no room for the training: {cause}. Wait for others to end, have the quota "
+            "raised, or ask for less by spec.resources.",
+            metadata={"cause": cause},
+        )
 
 
 class TrainerFaulted(errors.FailedPrecondition):

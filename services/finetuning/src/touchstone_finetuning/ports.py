@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from touchstone_finetuning.core.outcome import Fault, Result
+from touchstone_finetuning.core.resources import Resources
 from touchstone_finetuning.core.spec import Source
 
 
@@ -91,27 +92,40 @@ class Training(Protocol):
     """A trainer at work."""
 
     def wait(self, seconds: float) -> Ending | None:
-        """Wait for its end; None when it goes on."""
+        """Wait for its end; None when it goes on.
+
+        Raises:
+            TrainerLost: It is gone, and nobody saw its end.
+            TrainerNotStarted: It could not begin for too long.
+        """
         ...
 
     def events(self) -> Sequence[Mapping[str, Any]]:
         """Return what it has told since the last call."""
         ...
 
-    def stop(self, seconds: float) -> None:
-        """Have it save a checkpoint and end; kill it when that takes too long."""
+    def leave(self, seconds: float) -> None:
+        """Give it up to the next worker, where one can take it over; else have it save a checkpoint and end.
+
+        Args:
+            seconds: How long saving may take; then it is killed.
+        """
         ...
 
     def kill(self) -> None:
-        """End it at once, with all that it has started."""
+        """End it at once, with all that it has started. One that has ended or was left is left alone."""
         ...
 
 
 class Trainer(Protocol):
     """Starts trainers."""
 
-    def start(self, workspace: Workspace) -> Training:
-        """Start one on the recipe in a workspace. Raises TrainerMissing."""
+    def start(self, workspace: Workspace, resources: Resources) -> Training:
+        """Start one on the recipe in a workspace, or take over the one that is at work on it.
+
+        Raises:
+            TrainerMissing: None can be started here.
+        """
         ...
 
 

@@ -3,9 +3,14 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from touchstone_runtime.settings import setting
 from touchstone_runtime.telemetry import LogFormat
+
+from touchstone_finetuning.core.spec import DEFAULT_QUEUE
+
+TrainerType = Literal["Subprocess", "Kubernetes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +23,12 @@ class CommonSettings:
     """Celery broker. Required."""
     job_lease_seconds: float = setting(default=30.0, minimum=1, maximum=600)
     """How long a training goes without a heartbeat before another worker may take it."""
+    trainer: TrainerType = "Subprocess"
+    """`Subprocess`: trainings are processes of their worker. `Kubernetes`: each is a Job, which gets what it asks
+    for."""
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    """Of the server: the queues that a training may name; some worker must take from each. Of a worker: those that it
+    takes trainings from."""
     log_format: LogFormat = "json"
     """`json` or `text`."""
     otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -59,6 +70,16 @@ class WorkerSettings(CommonSettings):
     """Interpreter that has torch and the rest of touchstone-finetuning[train]. Default: the worker's own."""
     trainer_threads: int = setting(default=0, minimum=0, maximum=1024)
     """Threads of a training on CPUs; 0: as many as there are cores."""
+    trainer_job: str = setting(default="", example='{"kind": "Job", …}')
+    """With trainer `Kubernetes`: the Job of a training as JSON, but for what is the training's own. `metadata.name`
+    begins the names, `metadata.namespace` is where it runs; a container named `trainer` has `work_dir`, the cache and
+    `file_root` where they are here."""
+    trainer_pending_seconds: float = setting(default=21_600.0, minimum=1, maximum=2_592_000)
+    """How long a Job may wait for quota or for a node before its training fails. For its image: ten minutes."""
+    kubeconfig: Path | None = setting(default=None, env="KUBECONFIG")
+    """How to reach the API server. Unset: as the pod's service account."""
+    concurrency: int = setting(default=1, minimum=1, maximum=100)
+    """How many trainings it sees through at once. More than one is for trainer `Kubernetes`."""
     trainer_image: str = ""
     """The image that the trainer runs in, with its digest; written into the lineage."""
     stop_seconds: float = setting(default=60.0, minimum=1, maximum=3600)

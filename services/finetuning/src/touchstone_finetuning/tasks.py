@@ -13,7 +13,6 @@ from touchstone_finetuning.core.spec import TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
 
 TASK = "touchstone_finetuning.train"
-QUEUE = "finetuning"
 
 
 class TrainingWork:

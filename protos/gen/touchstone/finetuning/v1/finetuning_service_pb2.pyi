@@ -438,6 +438,57 @@ class Merge(google.protobuf.message.Message):
 global___Merge = Merge
 
 @typing.final
+class Gpu(google.protobuf.message.Message):
+    """Gpu are accelerators."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: builtins.int
+    RESOURCE_NAME_FIELD_NUMBER: builtins.int
+    count: builtins.int
+    """count is how many, 0 to 64."""
+    resource_name: builtins.str
+    """resource_name is the device plugin's resource. Empty: nvidia.com/gpu."""
+    def __init__(
+        self,
+        *,
+        count: builtins.int = ...,
+        resource_name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["count", b"count", "resource_name", b"resource_name"]) -> None: ...
+
+global___Gpu = Gpu
+
+@typing.final
+class Resources(google.protobuf.message.Message):
+    """Resources are what a training may use, as requests and limits alike, in quantities as Kubernetes writes them."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CPU_FIELD_NUMBER: builtins.int
+    MEMORY_FIELD_NUMBER: builtins.int
+    GPU_FIELD_NUMBER: builtins.int
+    cpu: builtins.str
+    """cpu in cores, as 4 or 500m: the threads of a training on processors. Empty: the platform's default."""
+    memory: builtins.str
+    """memory in bytes, as 16Gi: what it may count on. Empty: the platform's default."""
+    @property
+    def gpu(self) -> global___Gpu:
+        """gpu are accelerators; refused where trainings are processes of their worker. Unset: the platform's default."""
+
+    def __init__(
+        self,
+        *,
+        cpu: builtins.str = ...,
+        memory: builtins.str = ...,
+        gpu: global___Gpu | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["gpu", b"gpu"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["cpu", b"cpu", "gpu", b"gpu", "memory", b"memory"]) -> None: ...
+
+global___Resources = Resources
+
+@typing.final
 class TrainingSpec(google.protobuf.message.Message):
     """TrainingSpec is what to train, from what, on what; or what to merge."""
 
@@ -454,6 +505,8 @@ class TrainingSpec(google.protobuf.message.Message):
     PRIORITY_FIELD_NUMBER: builtins.int
     RUN_FIELD_NUMBER: builtins.int
     MERGE_FIELD_NUMBER: builtins.int
+    RESOURCES_FIELD_NUMBER: builtins.int
+    QUEUE_FIELD_NUMBER: builtins.int
     objective: global___Objective.ValueType
     """objective is what is minimised. Required, but for a merge."""
     output_uri: builtins.str
@@ -464,6 +517,8 @@ class TrainingSpec(google.protobuf.message.Message):
     """run is the name of the resource whose training this is: attempts of one run share their checkpoints. At most 128
     bytes. Required.
     """
+    queue: builtins.str
+    """queue whose workers see the training through, one of those that the platform has. Empty: finetuning."""
     @property
     def base(self) -> global___BaseModel:
         """base is the model to start from; of a merge, the model that the others were trained from. Required."""
@@ -494,6 +549,10 @@ class TrainingSpec(google.protobuf.message.Message):
         and checkpoints none is used. Unset: the base is trained.
         """
 
+    @property
+    def resources(self) -> global___Resources:
+        """resources of the training. Unset: the platform's defaults."""
+
     def __init__(
         self,
         *,
@@ -508,9 +567,11 @@ class TrainingSpec(google.protobuf.message.Message):
         priority: builtins.int = ...,
         run: builtins.str = ...,
         merge: global___Merge | None = ...,
+        resources: global___Resources | None = ...,
+        queue: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "objective", b"objective", "output_uri", b"output_uri", "priority", b"priority", "run", b"run"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "resources", b"resources"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "objective", b"objective", "output_uri", b"output_uri", "priority", b"priority", "queue", b"queue", "resources", b"resources", "run", b"run"]) -> None: ...
 
 global___TrainingSpec = TrainingSpec
 
@@ -538,12 +599,13 @@ class Training(google.protobuf.message.Message):
     FINISHED_TIME_FIELD_NUMBER: builtins.int
     HEARTBEAT_TIME_FIELD_NUMBER: builtins.int
     REMAINING_SECONDS_FIELD_NUMBER: builtins.int
+    WAITS_FOR_FIELD_NUMBER: builtins.int
     dispatch_id: builtins.str
     """dispatch_id names the training."""
     state: global___TrainingState.ValueType
     """state is where it stands."""
     stage: builtins.str
-    """stage is what is being done now, in one word: Fetching, Loading, Training, Publishing."""
+    """stage is what is being done now, in one word: Fetching, Waiting, Loading, Training, Publishing."""
     step: builtins.int
     """step that was last done."""
     total_steps: builtins.int
@@ -558,6 +620,8 @@ class Training(google.protobuf.message.Message):
     """preemptions is how often a worker was stopped under it."""
     remaining_seconds: builtins.int
     """remaining_seconds at the present speed; 0 while unknown."""
+    waits_for: builtins.str
+    """waits_for says what a training in stage Waiting waits for, as a node with a free GPU. Empty in other stages."""
     @property
     def metrics(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TrainingMetric]:
         """metrics are the last value of each."""
@@ -611,9 +675,10 @@ class Training(google.protobuf.message.Message):
         finished_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         heartbeat_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         remaining_seconds: builtins.int = ...,
+        waits_for: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["artifact", b"artifact", "error", b"error", "finished_time", b"finished_time", "heartbeat_time", b"heartbeat_time", "provenance", b"provenance", "started_time", b"started_time"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["artifact", b"artifact", "attempts", b"attempts", "checkpoint_step", b"checkpoint_step", "dispatch_id", b"dispatch_id", "epoch", b"epoch", "error", b"error", "finished_time", b"finished_time", "heartbeat_time", b"heartbeat_time", "metrics", b"metrics", "notes", b"notes", "preemptions", b"preemptions", "provenance", b"provenance", "remaining_seconds", b"remaining_seconds", "stage", b"stage", "started_time", b"started_time", "state", b"state", "step", b"step", "total_steps", b"total_steps"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["artifact", b"artifact", "attempts", b"attempts", "checkpoint_step", b"checkpoint_step", "dispatch_id", b"dispatch_id", "epoch", b"epoch", "error", b"error", "finished_time", b"finished_time", "heartbeat_time", b"heartbeat_time", "metrics", b"metrics", "notes", b"notes", "preemptions", b"preemptions", "provenance", b"provenance", "remaining_seconds", b"remaining_seconds", "stage", b"stage", "started_time", b"started_time", "state", b"state", "step", b"step", "total_steps", b"total_steps", "waits_for", b"waits_for"]) -> None: ...
 
 global___Training = Training
 

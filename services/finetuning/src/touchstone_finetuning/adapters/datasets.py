@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow
 from pyarrow import parquet
@@ -32,7 +33,7 @@ class FileDatasets:
             return Split(made.digest, made.splits["train"], made.splits.get("validation", ()))
         train, validation = folder / "train.jsonl", folder / "validation.jsonl"
         counts = {train: 0, validation: 0}
-        with train.open("w", encoding="utf-8") as ours, validation.open("w", encoding="utf-8") as held_out:
+        with _replacing(train) as ours, _replacing(validation) as held_out:
             for line in _lines(data.path):
                 path, file = (validation, held_out) if _is_held_out(line, share) else (train, ours)
                 file.write(line + "\n")
@@ -40,6 +41,15 @@ class FileDatasets:
         if not counts[train]:
             raise errors.DatasetInvalid(f"{data.path.name} holds no records to train on.")
         return Split(data.digest, (train,), (validation,) if counts[validation] else ())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """Write a file that takes its place whole: a trainer of an earlier attempt may read the one that is there."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        yield file
+    partial.replace(path)
 
 
 def _lines(data: Path) -> Iterator[str]:

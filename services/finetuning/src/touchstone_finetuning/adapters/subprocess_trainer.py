@@ -1,21 +1,18 @@
 """The trainer as a process beside the worker. Its standard input is a leash: when the worker dies, it ends too."""
 
-import json
 import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from touchstone_finetuning import errors
-from touchstone_finetuning.core import codec, outcome
-from touchstone_finetuning.core.outcome import Fault, Result
+from touchstone_finetuning.adapters import workspace_files
+from touchstone_finetuning.core.resources import Resources
 from touchstone_finetuning.ports import Ending, Workspace
 
 LOG = "trainer.log"
-
-T = TypeVar("T")
 
 
 class SubprocessTrainer:
@@ -31,11 +28,10 @@ class SubprocessTrainer:
         self._command = tuple(command)
         self._environ = dict(environ)
 
-    def start(self, workspace: Workspace) -> "SubprocessTraining":
-        """Start a trainer on the recipe in a workspace."""
+    def start(self, workspace: Workspace, resources: Resources) -> "SubprocessTraining":
+        """Start a trainer on the recipe in a workspace; of the resources, its threads and memory hold."""
         self._check()
-        for name in (outcome.EVENTS, outcome.RESULT, outcome.FAULT):
-            (workspace.folder / name).unlink(missing_ok=True)  # an earlier attempt's
+        workspace_files.clear(workspace.folder)
         with (workspace.folder / LOG).open("ab") as log:
             process = subprocess.Popen(
                 [*self._command, str(workspace.folder)],
@@ -64,7 +60,7 @@ class SubprocessTraining:
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path) -> None:
         self._process = process
         self._folder = folder
-        self._read_bytes = 0
+        self._events = workspace_files.Events(folder)
 
     def wait(self, seconds: float) -> Ending | None:
         """Wait for its end; None when it goes on."""
@@ -72,22 +68,14 @@ class SubprocessTraining:
             code = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
-        return Ending(code, _read(self._folder / outcome.RESULT, Result), _read(self._folder / outcome.FAULT, Fault))
+        return workspace_files.ending(self._folder, code)
 
     def events(self) -> Sequence[Mapping[str, Any]]:
-        """Return what it has told since the last call; a line that is not whole yet is left for the next."""
-        try:
-            with (self._folder / outcome.EVENTS).open("rb") as file:
-                file.seek(self._read_bytes)
-                content = file.read()
-        except FileNotFoundError:
-            return []
-        whole = content[: content.rfind(b"\n") + 1]
-        self._read_bytes += len(whole)
-        return [json.loads(line) for line in whole.splitlines() if line]
+        """Return what it has told since the last call."""
+        return self._events.read()
 
-    def stop(self, seconds: float) -> None:
-        """Have it save a checkpoint and end; kill it when that takes too long."""
+    def leave(self, seconds: float) -> None:
+        """Have it save a checkpoint and end, since it does not outlive its worker; kill it when that takes too long."""
         self._process.terminate()
         try:
             self._process.wait(seconds)
@@ -101,10 +89,3 @@ class SubprocessTraining:
             self._process.wait()
         if self._process.stdin:
             self._process.stdin.close()
-
-
-def _read(path: Path, kind: type[T]) -> T | None:
-    try:
-        return codec.from_json(path.read_text(), kind)
-    except FileNotFoundError:
-        return None

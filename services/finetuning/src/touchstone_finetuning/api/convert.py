@@ -10,6 +10,7 @@ from touchstone_finetuning import errors
 from touchstone_finetuning.api import values
 from touchstone_finetuning.core import spec as defaults
 from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, MergeType, Method, Quantization
+from touchstone_finetuning.core.resources import GPU_RESOURCE, Gpus, Resources
 from touchstone_finetuning.core.spec import Merge, Merged, Source, TrainingSpec
 
 Number = TypeVar("Number")
@@ -51,11 +52,19 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
         max_attempts=spec.limits.max_attempts or defaults.DEFAULT_ATTEMPTS,
         max_preemptions=spec.limits.max_preemptions or defaults.DEFAULT_PREEMPTIONS,
         priority=spec.priority,
+        resources=_resources(spec.resources),
+        queue=spec.queue or defaults.DEFAULT_QUEUE,
         merge=_merge(spec.merge, known(values.MERGE_TYPES, spec.merge.type, "spec.merge.type")) if is_merge else None,
     )
     if violations:
         raise errors.SpecInvalid(violations)
     return made
+
+
+def _resources(given: pb.Resources) -> Resources:
+    gpu = given.gpu
+    gpus = Gpus(count=gpu.count, resource=gpu.resource_name or GPU_RESOURCE) if given.HasField("gpu") else None
+    return Resources(cpu=given.cpu, memory=given.memory, gpus=gpus)
 
 
 def _adapter(adapter: pb.Adapter, quantization: Quantization) -> Adapter:

@@ -17,6 +17,7 @@ def training(found: Training) -> pb.Training:
         dispatch_id=found.dispatch_id,
         state=values.STATES[found.state],
         stage=progress.stage,
+        waits_for=progress.waits_for,
         step=progress.step,
         total_steps=progress.total_steps,
         epoch=progress.epoch,

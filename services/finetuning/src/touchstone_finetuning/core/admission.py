@@ -1,12 +1,13 @@
 """What a request to train must satisfy before anything is stored. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from touchstone_runtime.errors import Violation
 
-from touchstone_finetuning.core import validation
+from touchstone_finetuning.core import resources, validation
 from touchstone_finetuning.core.recipe import MergedModel, MergeRecipe, Method
-from touchstone_finetuning.core.spec import Merge, Source, TrainingSpec
+from touchstone_finetuning.core.spec import DEFAULT_QUEUE, Merge, Source, TrainingSpec
 
 MAX_ID_BYTES = 128
 MAX_PRIORITY = 9
@@ -16,6 +17,16 @@ OUTPUT_SCHEMES = ("file", "s3", "gs")
 
 _FIELDS = {"format": "data.format", "method": "objective"}
 """What a recipe's field is called in a request, where the two differ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """What the platform has for trainings."""
+
+    queues: tuple[str, ...] = (DEFAULT_QUEUE,)
+    """Those that workers take trainings from."""
+    is_cluster: bool = False
+    """Whether each training is a Kubernetes Job, which gets what it asks for."""
 
 
 def dispatch_faults(dispatch_id: str) -> Iterator[Violation]:
@@ -32,6 +43,19 @@ def spec_faults(spec: TrainingSpec) -> Iterator[Violation]:
     yield from _merge_faults(spec.merge, spec.base) if spec.merge else _training_faults(spec)
     yield from _place_faults(spec)
     yield from _limit_faults(spec)
+    yield from resources.faults(spec.resources)
+
+
+def platform_faults(spec: TrainingSpec, platform: Platform) -> Iterator[Violation]:
+    """Check whether this platform has what a specification asks for."""
+    if spec.queue not in platform.queues:
+        yield Violation("spec.queue", f"There is no such queue here. Take one of {', '.join(platform.queues)}.")
+    if spec.resources.gpus and spec.resources.gpus.count and not platform.is_cluster:
+        yield Violation(
+            "spec.resources.gpu",
+            "Trainings are processes of their worker here, and use the GPUs that it has. Leave gpu out; on a cluster, "
+            "have the chart make a Job for each training (finetuning.trainer.mode: Job).",
+        )
 
 
 def _training_faults(spec: TrainingSpec) -> Iterator[Violation]:

@@ -12,6 +12,12 @@ EVENTS = "events.jsonl"
 RECIPE = "recipe.json"
 RESULT = "result.json"
 FAULT = "fault.json"
+LEASH = "leash"
+"""Touched by the worker that tends a trainer on another machine."""
+LEASH_OPTION = "--leash-seconds"
+"""How long the trainer goes on while nobody touches the leash."""
+LEASH_SECONDS = 600.0
+"""By default: a rollout of workers takes less, and a trainer that nobody tends holds its GPU no longer."""
 
 EXIT_DONE = 0
 EXIT_FAULT = 1
@@ -32,6 +38,8 @@ class Reason(StrEnum):
     """It ran and memory ended."""
     DISK_FULL = "DiskFull"
     TRAINING_DIVERGED = "TrainingDiverged"
+    TRAINER_MISSING = "TrainerMissing"
+    """There is no torch where it runs."""
     INTERNAL_ERROR = "InternalError"
 
 

@@ -1,8 +1,9 @@
 """How far a training is, told by the trainer's events. Pure.
 
 An event is one JSON object: `{"kind": "progress", "step": 3, "total_steps": 60, "epoch": 0.2, "time": 1.5}`,
-`{"kind": "metric", "name": "train_loss", "value": 1.2, "step": 3}`, `{"kind": "checkpoint", "step": 3}` or
-`{"kind": "note", "message": "…"}`. Kinds that are not known are passed over: trainer and worker may differ in version.
+`{"kind": "metric", "name": "train_loss", "value": 1.2, "step": 3}`, `{"kind": "checkpoint", "step": 3}`,
+`{"kind": "note", "message": "…"}` or, of a trainer that has not begun, `{"kind": "waiting", "message": "a node: …"}`,
+whose message is empty once it has. Kinds that are not known are passed over: trainer and worker may differ in version.
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ class Stage(StrEnum):
     """What is being done."""
 
     FETCHING = "Fetching"
+    WAITING = "Waiting"
     LOADING = "Loading"
     TRAINING = "Training"
     PUBLISHING = "Publishing"
@@ -43,6 +45,8 @@ class Progress:
     """How far a training is."""
 
     stage: Stage = Stage.FETCHING
+    waits_for: str = ""
+    """What a training in the stage Waiting waits for."""
     step: int = 0
     total_steps: int = 0
     """0 while unknown."""
@@ -64,6 +68,9 @@ class Progress:
                 return replace(self, metrics={**self.metrics, str(event["name"]): value})
             case "checkpoint":
                 return replace(self, checkpoint_step=int(event["step"]))
+            case "waiting":
+                waits_for = str(event["message"])
+                return replace(self, stage=Stage.WAITING if waits_for else Stage.LOADING, waits_for=waits_for)
             case "note" if str(event["message"]) not in self.notes:
                 return replace(self, notes=(*self.notes, str(event["message"]))[-NOTES_LIMIT:])
             case _:
@@ -77,6 +84,7 @@ class Progress:
         return replace(
             self,
             stage=Stage.TRAINING,
+            waits_for="",
             step=step,
             total_steps=total,
             epoch=float(event["epoch"]),

@@ -121,6 +121,8 @@ class Recipe:
     output_quantization: GGUFType = GGUFType.F16
     threads: int = 1
     """Processor threads of one operation. Results repeat bit by bit for the same number."""
+    memory_bytes: int = 0
+    """What the run may count on, if that much is free; 0: all that is free. Of a GPU, always all."""
     lineage: Mapping[str, str] = field(default_factory=dict)
     """What the service knows of base, data, specification and image; kept beside the artefact as it is."""
 

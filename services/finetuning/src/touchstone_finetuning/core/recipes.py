@@ -65,7 +65,14 @@ def merge_recipe(
 
 
 def recipe(spec: TrainingSpec, materials: Materials, origin: Provenance, *, threads: int) -> Recipe:
-    """Write the recipe of a training."""
+    """Write the recipe of a training.
+
+    Args:
+        spec: What was asked for.
+        materials: What is needed.
+        origin: What is known of it all.
+        threads: Of a training that names no cores.
+    """
     return Recipe(
         method=spec.method,
         base=str(materials.base),
@@ -80,7 +87,8 @@ def recipe(spec: TrainingSpec, materials: Materials, origin: Provenance, *, thre
             resume=Resume.NEVER if spec.start_afresh else Resume.IF_EXISTS,
         ),
         output=str(materials.workspace / OUTPUT),
-        threads=threads,
+        threads=spec.resources.threads or threads,
+        memory_bytes=spec.resources.memory_bytes,
         lineage=_lineage(spec, origin),
     )
 

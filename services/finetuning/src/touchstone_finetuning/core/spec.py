@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 
 from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, MergeType, Method
+from touchstone_finetuning.core.resources import Resources
 
 DEFAULT_SEQUENCE_LENGTH = 2048
 DEFAULT_INTERVAL_STEPS = 200
 DEFAULT_ATTEMPTS = 3
 DEFAULT_PREEMPTIONS = 10
+DEFAULT_QUEUE = "finetuning"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,5 +65,8 @@ class TrainingSpec:
     max_attempts: int = DEFAULT_ATTEMPTS
     max_preemptions: int = DEFAULT_PREEMPTIONS
     priority: int = 0
+    resources: Resources = field(default_factory=Resources)
+    queue: str = DEFAULT_QUEUE
+    """Whose workers see it through."""
     merge: Merge | None = None
     """With the method Merge, and only with it."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from touchstone_runtime import revisions
-from touchstone_runtime.jobs import Preempted
+from touchstone_runtime.durable import write_text
+from touchstone_runtime.jobs import ClaimLost, Preempted
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.core import codec, outcome, recipes
@@ -20,7 +21,17 @@ from touchstone_finetuning.core.recipe import MergeRecipe, Recipe
 from touchstone_finetuning.core.recipes import Machine, Materials
 from touchstone_finetuning.core.results import Artifact, Provenance, TrainingResult
 from touchstone_finetuning.core.spec import Source, TrainingSpec
-from touchstone_finetuning.ports import Datasets, Ending, Fetched, Outputs, Sources, Trainer, Workspace, Workspaces
+from touchstone_finetuning.ports import (
+    Datasets,
+    Ending,
+    Fetched,
+    Outputs,
+    Sources,
+    Trainer,
+    Training,
+    Workspace,
+    Workspaces,
+)
 
 LISTEN_SECONDS = 1.0
 """Between two looks at what the trainer has told: also how long a cancelled one may go on."""
@@ -49,7 +60,7 @@ class Conductor:
         Raises:
             DomainError: It could not be done; those that are retryable go on from the last checkpoint.
             Cancelled: It was cancelled; the trainer is gone, its checkpoints stay.
-            Preempted: The worker stops; the trainer has saved what it could.
+            Preempted: The worker stops; the trainer has saved what it could, or goes on and is taken over.
         """
         progress = Progress()
         tell(progress)
@@ -57,8 +68,9 @@ class Conductor:
         base = self.sources.fetch(spec.base)
         with self.workspaces.enter(spec.run) as workspace:
             recipe, origin = self._recipe(spec, base, workspace)
-            (workspace.folder / outcome.RECIPE).write_text(codec.to_json(recipe))
-            progress, made = self._train(workspace, replace(progress, stage=Stage.LOADING), tell)
+            write_text(workspace.folder / outcome.RECIPE, codec.to_json(recipe))
+            training = self.trainer.start(workspace, spec.resources)
+            progress, made = self._follow(training, replace(progress, stage=Stage.LOADING), tell)
             tell(replace(progress, stage=Stage.PUBLISHING, remaining_seconds=0))
             published = self.outputs.publish(workspace.folder / recipes.OUTPUT, spec.output_uri)
             tell(progress)  # the last word on a lost claim, before others see the result
@@ -111,8 +123,7 @@ class Conductor:
         own = workspace.folder / "checkpoints"
         return self.sources.own_file(spec.checkpoint_uri) / own.parent.name if spec.checkpoint_uri else own
 
-    def _train(self, workspace: Workspace, progress: Progress, tell: Tell) -> tuple[Progress, Result]:
-        training = self.trainer.start(workspace)
+    def _follow(self, training: Training, progress: Progress, tell: Tell) -> tuple[Progress, Result]:
         try:
             while True:
                 ending = training.wait(LISTEN_SECONDS)
@@ -122,10 +133,13 @@ class Conductor:
                 if ending:
                     return progress, _result(ending)
         except Preempted:
-            training.stop(self.stop_seconds)
+            training.leave(self.stop_seconds)
+            raise
+        except ClaimLost:
+            training.leave(0)  # its next worker waits for the workspace
             raise
         finally:
-            training.kill()  # what has ended already is left alone
+            training.kill()
 
 
 def _result(ending: Ending) -> Result:

@@ -11,6 +11,7 @@ from touchstone_runtime.jobs import Dispatcher, Job, JobNotFound, JobState, JobS
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.core import admission, codec
+from touchstone_finetuning.core.admission import Platform
 from touchstone_finetuning.core.progress import Progress
 from touchstone_finetuning.core.results import TrainingResult
 from touchstone_finetuning.core.spec import TrainingSpec
@@ -43,6 +44,7 @@ class Trainings:
 
     jobs: JobStore
     sender: Dispatcher
+    platform: Platform
 
     def start(self, dispatch_id: str, spec: TrainingSpec) -> Training:
         """Start a training; the same dispatch id returns the same one.
@@ -51,7 +53,11 @@ class Trainings:
             SpecInvalid: With every fault.
             DispatchIdTaken: The dispatch id belongs to a different training.
         """
-        faults = [*admission.dispatch_faults(dispatch_id), *admission.spec_faults(spec)]
+        faults = [
+            *admission.dispatch_faults(dispatch_id),
+            *admission.spec_faults(spec),
+            *admission.platform_faults(spec, self.platform),
+        ]
         if faults:
             raise errors.SpecInvalid(faults)
         job = self.jobs.create(

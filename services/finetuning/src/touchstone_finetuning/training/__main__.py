@@ -1,12 +1,16 @@
 """`python -m touchstone_finetuning.training WORKSPACE`: reads recipe.json there, leaves result.json or fault.json.
 
-With `--leashed` it ends when its standard input does.
+With `--leashed` it ends when its standard input does; with `--leash-seconds=N`, with a checkpoint, when nobody has
+touched the workspace's leash for so long.
 """
 
+import importlib.util
 import logging
 import os
 import sys
 from pathlib import Path
+
+from touchstone_runtime.durable import write_text
 
 from touchstone_finetuning.core import codec, outcome, recipe, validation
 from touchstone_finetuning.training import leash
@@ -21,6 +25,10 @@ ENVIRONMENT = {
 }
 """Read when the libraries are loaded: no network, no telemetry, the same sums on a GPU in every run, and threads that
 sleep while they wait (on cores that others use too, those that spin are several times slower)."""
+
+NO_TORCH = (
+    "The trainer's image has no torch. Give the chart's images.trainer the one that has touchstone-finetuning[train]."
+)
 
 logger = logging.getLogger("touchstone_finetuning.training")
 
@@ -38,12 +46,14 @@ def main(workspace: Path) -> int:
         found = [str(error)]
     if found:
         return _fail(workspace, outcome.Fault(reason=outcome.Reason.RECIPE_INVALID, message=" ".join(found)))
+    if importlib.util.find_spec("torch") is None:
+        return _fail(workspace, outcome.Fault(reason=outcome.Reason.TRAINER_MISSING, message=NO_TORCH))
     return _run(workspace, asked)
 
 
 def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
     # Half a minute of imports: not before the recipe is known to be good.
-    from touchstone_finetuning.training import durable, faults, merge, running  # noqa: PLC0415
+    from touchstone_finetuning.training import faults, merge, running  # noqa: PLC0415
     from touchstone_finetuning.training.events import EventLog  # noqa: PLC0415
     from touchstone_finetuning.training.stopping import Preemption  # noqa: PLC0415
 
@@ -56,7 +66,7 @@ def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
                 result = running.run(asked, log, preemption)
             if result is None:
                 return outcome.EXIT_PREEMPTED
-            durable.write_text(workspace / outcome.RESULT, codec.to_json(result))
+            write_text(workspace / outcome.RESULT, codec.to_json(result))
     except Exception as error:  # the edge of the process: whatever it was, the service is told
         logger.exception("the run failed")
         return _fail(workspace, faults.explain(error))
@@ -64,10 +74,8 @@ def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
 
 
 def _fail(workspace: Path, fault: outcome.Fault) -> int:
-    from touchstone_finetuning.training import durable  # noqa: PLC0415
-
     logger.error("%s: %s", fault.reason, fault.message)
-    durable.write_text(workspace / outcome.FAULT, codec.to_json(fault))
+    write_text(workspace / outcome.FAULT, codec.to_json(fault))
     return outcome.EXIT_FAULT
 
 
@@ -75,4 +83,6 @@ if __name__ == "__main__":
     *options, workspace = sys.argv[1:]
     if leash.OPTION in options:
         leash.hold()
+    for seconds in (each.removeprefix(f"{outcome.LEASH_OPTION}=") for each in options if "=" in each):
+        leash.watch(Path(workspace) / outcome.LEASH, float(seconds))
     sys.exit(main(Path(workspace)))

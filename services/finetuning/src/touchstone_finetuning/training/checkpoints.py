@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from touchstone_runtime.durable import write_text
+
 from touchstone_finetuning.core import codec
 from touchstone_finetuning.training import durable
 
@@ -47,7 +49,7 @@ def seal(staged: Path, folder: Path, *, step: int, fingerprint: str, keep: int) 
     """Make a staged folder the checkpoint of a step, and keep the newest `keep`; returns where it is."""
     files = tuple(_file(path, staged) for path in sorted(staged.rglob("*")) if path.is_file())
     manifest = Manifest(step=step, fingerprint=fingerprint, files=files)
-    durable.write_text(staged / MANIFEST, codec.to_json(manifest))
+    write_text(staged / MANIFEST, codec.to_json(manifest))
     sealed = folder / f"{PREFIX}{step:09d}"
     durable.publish(staged, sealed)
     for old in _folders(folder)[keep:]:

@@ -6,15 +6,6 @@ from pathlib import Path
 from touchstone_runtime.durable import sync
 
 
-def write_text(path: Path, text: str) -> None:
-    """Replace a file by one rename."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
-
-
 def publish(staged: Path, folder: Path) -> None:
     """Put a finished folder in its place, in place of what is there."""
     for path in sorted(staged.rglob("*")):

@@ -29,15 +29,10 @@ M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 256 * 1024
 
 
-def require(recipe: Recipe, config: PretrainedConfig, *, available: int) -> str:
-    """Hold the estimate of a run's peak against what it may have; returns what to note of it.
+def require(recipe: Recipe, config: PretrainedConfig) -> str:
+    """Hold the estimate of a run's peak against what is free; returns what to note of it.
 
     On a CPU, where only the least would fit, memory is given back at once from then on, which takes time.
-
-    Args:
-        recipe: What is to be run.
-        config: The base's.
-        available: Bytes that it may have.
 
     Raises:
         TrainingFault: MemoryInsufficient, with the numbers and what to lower.
@@ -45,6 +40,7 @@ def require(recipe: Recipe, config: PretrainedConfig, *, available: int) -> str:
     needed = estimate(recipe, config)
     if needed is None:
         return f"How much memory the run needs is not known: models of type {config.model_type!r} are not estimated."
+    available = available_bytes(recipe.memory_bytes)
     if needed.total > available:
         raise TrainingFault(
             Reason.MEMORY_INSUFFICIENT,
@@ -115,15 +111,19 @@ def keep_heap_small() -> None:
         return  # another C library, which has its own ways
 
 
-def available_bytes() -> int:
-    """Count what is free: on the GPU where there is one, else within the limit of the container and the machine."""
+def available_bytes(most: int = 0) -> int:
+    """Count what is free: on the GPU where there is one, else within the limit of the container and the machine.
+
+    Args:
+        most: What the run may count on at most, if it is no GPU's; 0: there is no such limit.
+    """
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     free = int(psutil.virtual_memory().available)
     limit, used = CGROUP / "memory.max", CGROUP / "memory.current"
-    if limit.is_file() and used.is_file() and (most := limit.read_text().strip()) != "max":
-        free = min(free, int(most) - int(used.read_text()))
-    return free
+    if limit.is_file() and used.is_file() and (set_limit := limit.read_text().strip()) != "max":
+        free = min(free, int(set_limit) - int(used.read_text()))
+    return min(free, most) if most else free
 
 
 def peak_bytes() -> int:

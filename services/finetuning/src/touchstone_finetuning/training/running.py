@@ -30,22 +30,15 @@ from touchstone_finetuning.training.stopping import Preemption
 _NOWHERE = Checkpointing(folder="")
 
 
-def run(recipe: Recipe, log: EventLog, preemption: Preemption, *, available: int | None = None) -> Result | None:
+def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
     """Train and publish; None when the run was told to stop and left a checkpoint.
-
-    Args:
-        recipe: What is to be made.
-        log: Gets what there is to tell.
-        preemption: Tells when to stop.
-        available: Bytes of memory that it may have. None: what is free.
 
     Raises:
         TrainingFault: the run cannot be done, and the fault says why.
     """
     _set_up(recipe)
     tokenizer = bases.load_tokenizer(Path(recipe.base))
-    available = memory.available_bytes() if available is None else available
-    log.note(memory.require(recipe, bases.load_config(Path(recipe.base)), available=available))
+    log.note(memory.require(recipe, bases.load_config(Path(recipe.base))))
     renderer = Renderer(tokenizer)
     train = datasets.prepare(recipe, recipe.train, renderer, name="train")
     held_out = datasets.prepare(recipe, recipe.validation, renderer, name="validation") if recipe.validation else None
@@ -98,7 +91,8 @@ def _model(recipe: Recipe) -> torch.nn.Module:
 
 def _fingerprint(recipe: Recipe, data: str) -> str:
     """Name what a checkpoint is the state of: places, and how often it is saved, may change between tries."""
-    what = replace(recipe, base="", train=(), validation=(), output="", checkpoint=_NOWHERE, lineage={}, threads=1)
+    what = replace(recipe, base="", train=(), validation=(), output="", checkpoint=_NOWHERE, lineage={})
+    what = replace(what, threads=1, memory_bytes=0)
     base = Path(recipe.base)
     sizes = [file.stat().st_size for file in (sorted(base.iterdir()) if base.is_dir() else [base])]
     return hashlib.sha256(f"{codec.to_json(what)}{data}{sizes}".encode()).hexdigest()

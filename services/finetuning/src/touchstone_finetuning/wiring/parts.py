@@ -6,7 +6,6 @@ from celery import Celery
 from touchstone_runtime import celery_app
 from touchstone_runtime.jobs import JobStore
 
-from touchstone_finetuning import tasks
 from touchstone_finetuning.settings import CommonSettings
 
 
@@ -17,7 +16,8 @@ def now() -> datetime:
 
 def celery(settings: CommonSettings) -> Celery:
     """Make the Celery application."""
-    return celery_app.create_app("touchstone_finetuning", broker_url=settings.broker_url, queue=tasks.QUEUE)
+    first, *more = settings.queues
+    return celery_app.create_app("touchstone_finetuning", broker_url=settings.broker_url, queue=first, more_queues=more)
 
 
 def job_store(settings: CommonSettings) -> JobStore:

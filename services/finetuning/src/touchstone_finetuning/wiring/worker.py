@@ -1,5 +1,6 @@
 """From settings to a running worker."""
 
+import json
 import logging
 import os
 from datetime import timedelta
@@ -7,9 +8,10 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
-from touchstone_runtime import telemetry
+from touchstone_runtime import errors, telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.celery_app import Worker
+from touchstone_runtime.settings import SettingsInvalid
 
 from touchstone_finetuning import tasks
 from touchstone_finetuning.adapters.datasets import FileDatasets
@@ -17,7 +19,10 @@ from touchstone_finetuning.adapters.outputs import FolderOutputs
 from touchstone_finetuning.adapters.sources import ArtefactSources
 from touchstone_finetuning.adapters.subprocess_trainer import SubprocessTrainer
 from touchstone_finetuning.adapters.workspaces import FolderWorkspaces
+from touchstone_finetuning.core import trainer_jobs
 from touchstone_finetuning.core.recipes import Machine
+from touchstone_finetuning.core.trainer_jobs import JsonObject
+from touchstone_finetuning.ports import Trainer
 from touchstone_finetuning.service.conducting import Conductor
 from touchstone_finetuning.settings import WorkerSettings
 from touchstone_finetuning.wiring import parts
@@ -33,14 +38,16 @@ def conductor(settings: WorkerSettings) -> Conductor:
     is_folder = settings.artefacts_uri.startswith("file://")
     store = Path(settings.artefacts_uri.removeprefix("file://")) if is_folder else None
     sources = ArtefactSources(Resolver(cache), file_root=settings.file_root, store=store)
+    template = job_template(settings)
+    threads = trainer_jobs.defaults(template).threads if template else 0
     return Conductor(
         sources=sources,
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(settings.work_dir / "runs", retention=timedelta(days=settings.retention_days)),
-        trainer=SubprocessTrainer((settings.trainer_python, "-m", TRAINER, "--leashed"), environ=os.environ),
+        trainer=_trainer(settings, template),
         outputs=FolderOutputs(sources),
         machine=Machine(
-            threads=settings.trainer_threads or os.cpu_count() or 1,
+            threads=settings.trainer_threads or threads or os.cpu_count() or 1,
             image=settings.trainer_image,
             code_version=metadata.version("touchstone-finetuning"),
         ),
@@ -48,15 +55,46 @@ def conductor(settings: WorkerSettings) -> Conductor:
     )
 
 
+def job_template(settings: WorkerSettings) -> JsonObject | None:
+    """Read the Job that trainings are made of; None where they are processes.
+
+    Raises:
+        SettingsInvalid: It is none.
+    """
+    if settings.trainer == "Subprocess":
+        return None
+    try:
+        template: JsonObject = json.loads(settings.trainer_job)
+        trainer_jobs.check(template)
+    except (ValueError, AttributeError) as error:
+        raise SettingsInvalid(
+            [errors.Violation("TOUCHSTONE_TRAINER_JOB", f"must be a Job as JSON: {error}")]
+        ) from error
+    return template
+
+
+def _trainer(settings: WorkerSettings, template: JsonObject | None) -> Trainer:
+    if template is None:
+        return SubprocessTrainer((settings.trainer_python, "-m", TRAINER, "--leashed"), environ=os.environ)
+    # 20 MB that only a worker on a cluster needs.
+    from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi  # noqa: PLC0415
+    from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience  # noqa: PLC0415
+
+    namespace = template["metadata"]["namespace"]
+    api = lru_cache(maxsize=1)(lambda: KubernetesApi.connect(settings.kubeconfig, namespace))
+    return KubernetesTrainer(api, template, patience=Patience(pending=settings.trainer_pending_seconds))
+
+
 def work(settings: WorkerSettings) -> None:
     """See trainings through until a signal; one at hand saves a checkpoint and is taken up again elsewhere."""
     observed = telemetry.setup(
         "touchstone-finetuning-worker", endpoint=settings.otlp_endpoint, log_format=settings.log_format
     )
+    job_template(settings)  # what is wrong with it is told at the start, and not by every training
     worker = Worker(parts.celery(settings), lru_cache(maxsize=1)(lambda: parts.job_store(settings)))
     worker.register(tasks.TASK, tasks.TrainingWork(lru_cache(maxsize=1)(lambda: conductor(settings))))
-    logger.info("working", extra={"queue": tasks.QUEUE})
+    logger.info("working", extra={"queues": settings.queues})
     try:
-        worker.run()
+        worker.run(concurrency=settings.concurrency)
     finally:
         observed.shutdown()
