@@ -50,7 +50,7 @@ labels:
 
 {{/*
 The pod of a component. Takes a dictionary:
-  root, component; settings: the component's values (nodeSelector, tolerations, podAnnotations);
+  root, component; settings: the component's values (nodeSelector, tolerations, podAnnotations, priorityClassName);
   containers, volumes: YAML lists; graceSeconds: how long the pod may take to end;
   account: true if it talks to the API server, by a token that is projected for it.
 */}}
@@ -92,6 +92,9 @@ spec:
     {{- end }}
   {{- with .runtimeClassName }}
   runtimeClassName: {{ . }}
+  {{- end }}
+  {{- with .settings.priorityClassName }}
+  priorityClassName: {{ . }}
   {{- end }}
   {{- with .settings.nodeSelector }}
   nodeSelector:
@@ -297,6 +300,9 @@ same place for all workers.
 {{- if and $replicas (not .existingClaim) -}}
 {{- if and (gt $replicas 1) (not (has "ReadWriteMany" .accessModes)) -}}
 {{- fail (printf "%s.worker.work.accessModes: %d replicas share the volume, so it must be ReadWriteMany" $component $replicas) -}}
+{{- end -}}
+{{- if and (eq $component "finetuning") (eq $root.Values.finetuning.trainer.mode "Job") (not (has "ReadWriteMany" .accessModes)) -}}
+{{- fail "finetuning.worker.work.accessModes: trainings are pods of their own and share the volume, so it must be ReadWriteMany; or set finetuning.trainer.mode to Process" -}}
 {{- end -}}
 apiVersion: v1
 kind: PersistentVolumeClaim
