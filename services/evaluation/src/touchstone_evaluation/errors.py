@@ -112,18 +112,6 @@ class DatasetUnreachable(errors.Unavailable):
         )
 
 
-class ConfinementUnavailable(errors.FailedPrecondition):
-    """This machine cannot confine code that a model wrote."""
-
-    reason = "CONFINEMENT_UNAVAILABLE"
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(
-            f"The machine of the worker cannot confine code that a model wrote: {cause}. Nothing was run.",
-            metadata={"cause": cause},
-        )
-
-
 class TaskFailed(errors.Internal):
     """A task could not deal with an item."""
 

@@ -1,8 +1,7 @@
 """Reports in the platform's artefact store."""
 
 from touchstone_runtime.artefacts import ArtefactStore
-
-from touchstone_evaluation.adapters.background import BackgroundLoop
+from touchstone_runtime.background import BackgroundLoop
 
 
 class ReportStore:

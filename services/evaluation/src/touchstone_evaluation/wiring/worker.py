@@ -5,11 +5,11 @@ import logging
 
 from touchstone_runtime import channels, telemetry
 from touchstone_runtime.artefacts import ArtefactStore, Resolver, cache_folder
+from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.celery_app import Worker
 from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_evaluation.adapters import documents, plugins
-from touchstone_evaluation.adapters.background import BackgroundLoop
 from touchstone_evaluation.adapters.database import RunDatabase
 from touchstone_evaluation.adapters.dataset_files import DatasetFiles
 from touchstone_evaluation.adapters.encoders import OnnxEncoders

@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from touchstone_evaluation.adapters.trials import LATE, ProcessTrials
-from touchstone_evaluation.core.task import Program, Trial
+from touchstone_runtime import trials
+from touchstone_runtime.trials import LATE, Trial
 
 
 async def tried(program: str, *tests: str, seconds: int = 5, mebibytes: int = 512) -> Trial:
-    asked = Program(program=program, tests=tests, timeout_seconds=seconds, memory_bytes=mebibytes << 20)
-    outcome = await ProcessTrials().run(asked)
-    assert outcome.trial is not None
-    return outcome.trial
+    return await trials.run(program, tests, timeout_seconds=seconds, memory_bytes=mebibytes << 20)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +109,11 @@ async def test_tests_are_confined_too() -> None:
     assert not (await tried("", "import socket; socket.socket()")).passed
     found = await tried("", "while True: pass", seconds=1)
     assert found.error == LATE
+
+
+async def test_tests_may_print() -> None:
+    """What they printed stood before the finding, which could then not be read: the program had not passed."""
+    assert (await tried("def f(): return 1", "print(f())", "assert f() == 1; print('x' * 100_000)")).passed
 
 
 async def test_no_connection_reaches_a_server_on_this_machine(server: str) -> None:

@@ -13,8 +13,8 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from touchstone_evaluation.sandbox.confinement import confine
-from touchstone_evaluation.sandbox.exchange import Gone, Peer, module
+from touchstone_runtime.sandbox.confinement import confine
+from touchstone_runtime.sandbox.exchange import Gone, Peer, module
 
 PROGRAM = "<program>"
 MAX_TEXT = 500
@@ -33,9 +33,11 @@ def main(source_folder: str, memory_bytes: str, cpu_seconds: str, bpf: str) -> N
         _hold(theirs, confined)
     theirs.close()
     order = json.load(sys.stdin)
+    report, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)  # what tests print is no finding
     confined()
     finding = _test(Peer(ours, only_calls=True), order)
-    print(json.dumps({**finding, "nonce": order["nonce"]}), flush=True)
+    os.write(report, json.dumps({**finding, "nonce": order["nonce"]}).encode())
     os._exit(0)
 
 
