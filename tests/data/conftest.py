@@ -1,25 +1,32 @@
 """What the tests of data share: all of a pipeline in one process over real files, and letters with known faults."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pyarrow.parquet as pq
 import pytest
+from touchstone.inference.v1 import inference_service_pb2 as inference
+from touchstone.inference.v1 import inference_service_pb2_grpc as inference_grpc
 from touchstone_data.adapters import plugins
 from touchstone_data.adapters.database import PipelineDatabase
+from touchstone_data.adapters.inference import GrpcModels, NoModels
 from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
 from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.adapters.workshops import FolderWorkshops
 from touchstone_data.catalogue.detectors import StepDetectors
+from touchstone_data.core.generation import Program
 from touchstone_data.core.planning import StageKind
 from touchstone_data.core.spec import PipelineSpec, Source, StepUse
 from touchstone_data.core.steps import Step
-from touchstone_data.ports import Pipeline, Unit
+from touchstone_data.ports import Inference, Pipeline, Trials, Unit
 from touchstone_data.reporting.page import HtmlReporter
 from touchstone_data.service.course import Course
 from touchstone_data.service.deciding_work import Deciding
@@ -30,7 +37,9 @@ from touchstone_data.service.reading_work import Reading
 from touchstone_data.service.shard_work import ShardWork
 from touchstone_data.service.working import Working
 from touchstone_data.service.writing_work import Writing
+from touchstone_runtime import channels
 from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.jobs import Job, JobState, JobStore, run_job
 from touchstone_runtime.testing import FakeClock
 
@@ -48,10 +57,24 @@ class Queue:
         return True
 
 
+class NoTrials:
+    """Where no program is to be run."""
+
+    def run(self, programs: Sequence[Program], beat: Callable[[], None]) -> list[str]:
+        raise AssertionError("no program is to be run")
+
+
 class Bench:
     """All of data in one process; only the broker is not real."""
 
-    def __init__(self, root: Path, steps: Mapping[str, Step] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        steps: Mapping[str, Step] | None = None,
+        *,
+        inference: Inference | None = None,
+        trials: Trials | None = None,
+    ) -> None:
         self.root = root
         self.clock = FakeClock(NOW)
         self.jobs = JobStore(f"sqlite:///{root}/data.sqlite", now=self.clock)
@@ -69,7 +92,7 @@ class Bench:
             FolderWorkshops(root / "work" / "shards"),
             {
                 StageKind.READ: Reading(SourceFiles(resolver, file_root=root)),
-                StageKind.WORK: ShardWork(maker),
+                StageKind.WORK: ShardWork(maker, inference or NoModels(), trials or NoTrials()),
                 StageKind.DECIDE: Deciding(maker),
                 StageKind.WRITE: Writing(
                     self.pipelines, shelf, self.steps, Inspecting(StepDetectors(), HtmlReporter()), now=self.clock
@@ -102,6 +125,74 @@ class Bench:
         path = self.root / name
         path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return f"file://{path}"
+
+
+DIGEST = "sha256:" + "d" * 64
+
+
+class ScriptedModels(inference_grpc.InferenceServiceServicer):
+    """A router whose revisions answer by a function of the request, at a pace; it may be away, or be another one."""
+
+    def __init__(self, answer: Callable[[Any], str], *, digest: str = DIGEST) -> None:
+        self.answer = answer
+        self.digest = digest
+        self.failures: dict[int, grpc.StatusCode] = {}
+        """What questions are refused with, by their place among all that were asked."""
+        self.pause_seconds = 0.0
+        self.asked: list[Any] = []
+        self.pinned: set[str] = set()
+        self.at_once = self.most_at_once = 0
+
+    async def Generate(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.asked.append(request)
+        self.pinned.add(dict(context.invocation_metadata())["x-touchstone-revision"])
+        if (status := self.failures.get(len(self.asked) - 1)) is not None:
+            await context.abort(status, "not now")
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        await asyncio.sleep(self.pause_seconds)
+        self.at_once -= 1
+        yield inference.GenerateResponse(revision_digest=self.digest)
+        text = self.answer(request)
+        yield inference.GenerateResponse(text=text[:5])
+        yield inference.GenerateResponse(text=text[5:])
+        yield inference.GenerateResponse(finish_reason=1, revision_digest=self.digest)
+
+
+@pytest.fixture
+def loop() -> Iterator[BackgroundLoop]:
+    with contextlib.closing(BackgroundLoop()) as found:
+        yield found
+
+
+@pytest.fixture
+def serve_models(loop: BackgroundLoop) -> Iterator[Callable[..., GrpcModels]]:
+    """Serve scripted models and return what a worker asks them by."""
+    servers, open_channels = [], []
+
+    async def begin(script: ScriptedModels, **options: Any) -> GrpcModels:
+        server = grpc.aio.server()
+        inference_grpc.add_InferenceServiceServicer_to_server(script, server)
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        servers.append(server)
+        channel = channels.connect(f"127.0.0.1:{port}", retry=False)
+        open_channels.append(channel)
+        return GrpcModels(loop, channel, **{"parallel": 4, "timeout_seconds": 10, **options})
+
+    async def end() -> None:
+        for channel in open_channels:
+            await channel.close()
+        for server in servers:
+            await server.stop(None)
+
+    yield lambda script, **options: loop.run(begin(script, **options))
+    loop.run(end())
+
+
+@pytest.fixture
+def scripted() -> type[ScriptedModels]:
+    return ScriptedModels
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.steps import Surroundings
 
 STEPS = plugins.installed()
+ENCODER = {"model": "file:///m.onnx", "tokenizer": "file:///t.json"}
 
 
 class NoTools:
@@ -161,7 +162,7 @@ def test_templates_see_the_fields_and_nothing_else(apply: Apply) -> None:
 @pytest.mark.parametrize("name", sorted(STEPS))
 def test_defaults_satisfy_their_own_schema(name: str) -> None:
     step = STEPS[name]
-    assert (step.by_record is None) != (step.by_corpus is None)
+    assert [step.by_record, step.by_corpus, step.by_generation].count(None) == 2
     for parameter, schema in step.parameters.items():
         if "default" in schema:
             assert list(step.faults({**_required(name), parameter: schema["default"]}, "p")) == [] or step.check
@@ -174,4 +175,7 @@ def _required(name: str) -> dict[str, Any]:
         "to-chat": {"messages": [{"role": "assistant", "template": "x"}]},
         "length": {"min_words": 1},
         "require": {"fields": ["x"]},
+        "paraphrase": {"model": "m", "encoder": ENCODER},
+        "back-translate": {"model": "m", "encoder": ENCODER, "pivot": "de"},
+        "generate-instructions": {"model": "m", "judge": {"model": "m", "criteria": "good"}},
     }.get(name, {})

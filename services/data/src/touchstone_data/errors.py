@@ -9,6 +9,9 @@ DomainError
     ├── SourceUnreachable a source could not be fetched; a later try may succeed
     ├── SourceInvalid     a source is not what the specification says
     ├── StepFailed        a step cannot work with its parameters
+    ├── ModelUnavailable  a model that a step asks was away; a later try may succeed
+    ├── ModelRefused      a model that a step asks takes no prompts of ours
+    ├── RevisionMismatch  another revision answered than the pipeline began with
     ├── ColumnsMixed      a field is of several types, which Parquet cannot hold
     ├── Contaminated      records must not be there, and the step was not told to leave them out
     ├── Empty             no record is left
@@ -90,6 +93,40 @@ class StepFailed(errors.FailedPrecondition):
 
     def __init__(self, step: str, cause: str) -> None:
         super().__init__(f"The step {step!r} cannot work: {cause}", metadata={"step": step, "cause": cause})
+
+
+class ModelUnavailable(errors.Unavailable):
+    """A model that a step asks was away."""
+
+    reason = "MODEL_UNAVAILABLE"
+
+    def __init__(self, model: str, cause: str) -> None:
+        super().__init__(
+            f"The model {model!r} did not answer: {cause} Start the pipeline again when it is back.",
+            metadata={"model": model, "cause": cause},
+        )
+
+
+class ModelRefused(errors.FailedPrecondition):
+    """A model that a step asks takes no prompts of ours."""
+
+    reason = "MODEL_REFUSED"
+
+    def __init__(self, model: str, cause: str) -> None:
+        super().__init__(f"The model {model!r} cannot be asked: {cause}", metadata={"model": model, "cause": cause})
+
+
+class RevisionMismatch(errors.FailedPrecondition):
+    """Another revision answered than the pipeline began with."""
+
+    reason = "REVISION_MISMATCH"
+
+    def __init__(self, model: str, wanted: str, answered: str) -> None:
+        super().__init__(
+            f"The model {model!r} is the revision {wanted!r}, and {answered!r} answered. What two revisions make is no "
+            "one data set: start the pipeline again with the revision that serves.",
+            metadata={"model": model, "wanted": wanted, "answered": answered},
+        )
 
 
 class ColumnsMixed(errors.FailedPrecondition):

@@ -10,10 +10,11 @@ from typing import NamedTuple, Protocol
 from touchstone_runtime.jobs import Job, JobState
 
 from touchstone_data.core.accounts import UnitAccount
+from touchstone_data.core.generation import Program, Prompt, Reply
 from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
 from touchstone_data.core.records import Drop, Record
-from touchstone_data.core.spec import PipelineSpec, Source
+from touchstone_data.core.spec import Model, PipelineSpec, Source
 from touchstone_data.core.steps import Corpus, Decision, Observations
 
 
@@ -190,8 +191,61 @@ class Workshop(Protocol):
         """Read what was decided of the records of a shard."""
         ...
 
+    def answers(self, stage: int, shard: int) -> "Answers":
+        """Open what models answered to a shard."""
+        ...
+
     def remove(self) -> None:
         """Remove all of it."""
+        ...
+
+
+class Answers(Protocol):
+    """What models answered to a shard: a worker that takes the shard up finds what was paid for."""
+
+    def read(self) -> Mapping[str, Reply]:
+        """Read all answers by their keys."""
+        ...
+
+    def keep(self, key: str, reply: Reply) -> None:
+        """Keep one."""
+        ...
+
+
+class Question(NamedTuple):
+    """What a revision is asked."""
+
+    model: Model
+    prompt: Prompt
+
+
+class Inference(Protocol):
+    """The models of pipelines."""
+
+    def ask(self, questions: Sequence[Question], beat: Callable[[], None]) -> Iterator[tuple[int, Reply]]:
+        """Ask, several at once; replies come with the places of their questions, as soon as they are there.
+
+        Args:
+            questions: Each is asked until it is answered.
+            beat: Called every second or so; when it raises, what is under way is given up.
+
+        Raises:
+            ModelUnavailable: One was away for long; a later try may succeed.
+            ModelRefused: One takes no prompts of ours.
+            RevisionMismatch: Another revision answered.
+        """
+        ...
+
+
+class Trials(Protocol):
+    """Where programs are run that models wrote."""
+
+    def run(self, programs: Sequence[Program], beat: Callable[[], None]) -> list[str]:
+        """Run programs against their tests, confined; say why each did not pass, empty where it did.
+
+        Raises:
+            ConfinementUnavailable: This machine cannot confine them; nothing was run.
+        """
         ...
 
 

@@ -53,5 +53,13 @@ class WorkerSettings(CommonSettings):
     file_root: Path = Path("/")
     """`file://` addresses of a specification must lie below it. In a cluster, set it to a volume that holds nothing
     else: whoever may start a pipeline reads and writes what lies there."""
+    inference_address: str | None = None
+    """`HOST:PORT` of the router, for pipelines with models. Unset: those fail, and say so."""
+    token_file: Path | None = None
+    """Holds the ServiceAccount token for the router. Unset: calls carry none."""
+    ask_timeout_seconds: float = setting(default=120.0, minimum=1, maximum=3600)
+    """Deadline of one answer of a model."""
+    parallel_asks: int = setting(default=8, minimum=1, maximum=256)
+    """Questions to models at once in this process: an engine with more slots is idle in between with fewer."""
     concurrency: int = setting(default=1, minimum=1, maximum=256)
     """Units at once in this process. Steps are Python: more processes are faster, more threads hardly."""

@@ -105,6 +105,7 @@ class PipelineSpec(google.protobuf.message.Message):
     LICENCE_FIELD_NUMBER: builtins.int
     SHARD_RECORDS_FIELD_NUMBER: builtins.int
     REPORT_FIELD_NUMBER: builtins.int
+    MODELS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is what the snapshots are kept under: lower-case letters, digits and dashes, at most 63. Required."""
     output_uri: builtins.str
@@ -133,6 +134,10 @@ class PipelineSpec(google.protobuf.message.Message):
     def report(self) -> global___Report:
         """report says what the snapshot's report looks at. Unset: no labels, a sample of 2000."""
 
+    @property
+    def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Model]:
+        """models are those that steps may ask, at most 8, each asked by a step. Empty: there are none."""
+
     def __init__(
         self,
         *,
@@ -144,11 +149,44 @@ class PipelineSpec(google.protobuf.message.Message):
         licence: builtins.str = ...,
         shard_records: builtins.int = ...,
         report: global___Report | None = ...,
+        models: collections.abc.Iterable[global___Model] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["report", b"report"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["licence", b"licence", "name", b"name", "output_uri", b"output_uri", "report", b"report", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["licence", b"licence", "models", b"models", "name", b"name", "output_uri", b"output_uri", "report", b"report", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
 
 global___PipelineSpec = PipelineSpec
+
+@typing.final
+class Model(google.protobuf.message.Message):
+    """Model is a revision of a ModelDeployment that steps ask through the router, pinned."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    DEPLOYMENT_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is what steps call it by their parameter `model`: lower-case letters, digits and dashes, at most 63, unique in
+    the pipeline. Required.
+    """
+    deployment: builtins.str
+    """deployment is `NAMESPACE/NAME` of the ModelDeployment. Required."""
+    revision: builtins.str
+    """revision is the revision's name. Required."""
+    digest: builtins.str
+    """digest is the revision's `sha256:` digest; an answer of another one fails the pipeline. Required."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        deployment: builtins.str = ...,
+        revision: builtins.str = ...,
+        digest: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["deployment", b"deployment", "digest", b"digest", "name", b"name", "revision", b"revision"]) -> None: ...
+
+global___Model = Model
 
 @typing.final
 class Report(google.protobuf.message.Message):
@@ -345,7 +383,9 @@ class PipelineError(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     reason: builtins.str
-    """reason is one word in UpperCamelCase: SourceUnreachable, SourceInvalid, StepFailed, Contaminated, Empty, PoisonTask."""
+    """reason is one word in UpperCamelCase: SourceUnreachable, SourceInvalid, StepFailed, ModelUnavailable,
+    ModelRefused, RevisionMismatch, Contaminated, Empty, PoisonTask.
+    """
     message: builtins.str
     """message says what to do."""
     def __init__(
@@ -372,6 +412,7 @@ class Snapshot(google.protobuf.message.Message):
     RECORDS_FIELD_NUMBER: builtins.int
     DROPPED_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
+    MODELS_FIELD_NUMBER: builtins.int
     digest: builtins.str
     """digest is the `sha256:` digest of the manifest without times and places."""
     uri: builtins.str
@@ -394,6 +435,10 @@ class Snapshot(google.protobuf.message.Message):
     def sources(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SourceAccount]:
         """sources are what was read."""
 
+    @property
+    def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ModelAccount]:
+        """models are the revisions that answered where steps asked models."""
+
     def __init__(
         self,
         *,
@@ -405,10 +450,37 @@ class Snapshot(google.protobuf.message.Message):
         records: builtins.int = ...,
         dropped: builtins.int = ...,
         licence: builtins.str = ...,
+        models: collections.abc.Iterable[global___ModelAccount] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "dropped", b"dropped", "files", b"files", "licence", b"licence", "records", b"records", "sources", b"sources", "steps", b"steps", "uri", b"uri"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "dropped", b"dropped", "files", b"files", "licence", b"licence", "models", b"models", "records", b"records", "sources", b"sources", "steps", b"steps", "uri", b"uri"]) -> None: ...
 
 global___Snapshot = Snapshot
+
+@typing.final
+class ModelAccount(google.protobuf.message.Message):
+    """ModelAccount is a revision that answered."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    DIGEST_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """name is the pipeline's name of the model."""
+    revision: builtins.str
+    """revision is the revision's name."""
+    digest: builtins.str
+    """digest is its `sha256:` digest."""
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        revision: builtins.str = ...,
+        digest: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["digest", b"digest", "name", b"name", "revision", b"revision"]) -> None: ...
+
+global___ModelAccount = ModelAccount
 
 @typing.final
 class SnapshotFile(google.protobuf.message.Message):
@@ -472,6 +544,7 @@ class StepAccount(google.protobuf.message.Message):
     RECORDS_FIELD_NUMBER: builtins.int
     CHANGED_FIELD_NUMBER: builtins.int
     DROPPED_FIELD_NUMBER: builtins.int
+    MADE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is the step's."""
     version: builtins.int
@@ -480,13 +553,15 @@ class StepAccount(google.protobuf.message.Message):
     """records is how many records came to it."""
     changed: builtins.int
     """changed is how many of them it changed."""
+    made: builtins.int
+    """made is how many records it made, those that it left out again included."""
     @property
     def parameters(self) -> google.protobuf.struct_pb2.Struct:
         """parameters are those that were used, defaults filled in."""
 
     @property
     def dropped(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
-        """dropped is how many it left out, by reason."""
+        """dropped is how many it left out, by reason; of a step that makes records, how many of those."""
 
     def __init__(
         self,
@@ -497,9 +572,10 @@ class StepAccount(google.protobuf.message.Message):
         records: builtins.int = ...,
         changed: builtins.int = ...,
         dropped: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        made: builtins.int = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["parameters", b"parameters"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["changed", b"changed", "dropped", b"dropped", "name", b"name", "parameters", b"parameters", "records", b"records", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["changed", b"changed", "dropped", b"dropped", "made", b"made", "name", b"name", "parameters", b"parameters", "records", b"records", "version", b"version"]) -> None: ...
 
 global___StepAccount = StepAccount
 
@@ -548,6 +624,7 @@ class InstalledStep(google.protobuf.message.Message):
     DESCRIPTION_FIELD_NUMBER: builtins.int
     PARAMETERS_SCHEMA_FIELD_NUMBER: builtins.int
     IS_PER_CORPUS_FIELD_NUMBER: builtins.int
+    MAKES_RECORDS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is what pipelines call it."""
     version: builtins.int
@@ -558,6 +635,8 @@ class InstalledStep(google.protobuf.message.Message):
     """parameters_schema is the JSON Schema of its parameters, with defaults."""
     is_per_corpus: builtins.bool
     """is_per_corpus is whether it needs to have seen all records before it can say anything of one."""
+    makes_records: builtins.bool
+    """makes_records is whether it makes records of records."""
     def __init__(
         self,
         *,
@@ -566,8 +645,9 @@ class InstalledStep(google.protobuf.message.Message):
         description: builtins.str = ...,
         parameters_schema: builtins.str = ...,
         is_per_corpus: builtins.bool = ...,
+        makes_records: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["description", b"description", "is_per_corpus", b"is_per_corpus", "name", b"name", "parameters_schema", b"parameters_schema", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["description", b"description", "is_per_corpus", b"is_per_corpus", "makes_records", b"makes_records", "name", b"name", "parameters_schema", b"parameters_schema", "version", b"version"]) -> None: ...
 
 global___InstalledStep = InstalledStep
 

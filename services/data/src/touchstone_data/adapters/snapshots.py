@@ -29,6 +29,8 @@ from touchstone_data.ports import Left, Written
 
 ID, SOURCE = "record_id", "record_source"
 """Columns that every data file has beside the records' fields."""
+MADE_BY, MADE_FROM = "record_made_by", "record_made_from"
+"""Columns that they have where steps made records; null in those that were read."""
 LEFT_FILE, MANIFEST_FILE = "dropped.parquet", MANIFEST
 LEFT_BATCH = 10_000
 
@@ -150,14 +152,18 @@ def _schema(shards: Iterable[Sequence[Record]]) -> pa.Schema:
     for records in shards:
         try:
             kind = pa.array([record.fields for record in records]).type if records else pa.struct([])
-            found = pa.unify_schemas([found, pa.schema(list(kind))], promote_options="permissive")
+            lineage = [(MADE_BY, pa.string()), (MADE_FROM, pa.string())] if any(one.made_by for one in records) else []
+            found = pa.unify_schemas([found, pa.schema(lineage), pa.schema(list(kind))], promote_options="permissive")
         except (pa.ArrowException, TypeError) as error:
             raise errors.ColumnsMixed(str(error)) from error
     return found
 
 
 def _batch(records: Sequence[Record], schema: pa.Schema) -> pa.RecordBatch:
-    rows = [{**record.fields, ID: record.id, SOURCE: record.source} for record in records]
+    rows = [
+        {**one.fields, ID: one.id, SOURCE: one.source, MADE_BY: one.made_by or None, MADE_FROM: one.made_from or None}
+        for one in records
+    ]
     try:
         return pa.RecordBatch.from_struct_array(pa.array(rows, pa.struct(list(schema))))
     except (pa.ArrowException, TypeError) as error:

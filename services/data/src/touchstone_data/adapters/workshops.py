@@ -17,11 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from touchstone_data.adapters import durable
+from touchstone_data.adapters.answers import FileAnswers
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.steps import NOBODY, Corpus, Decision, Observations
 from touchstone_data.ports import Heard, Left
 
-RECORDS = pa.schema([("id", pa.string()), ("source", pa.string()), ("fields", pa.binary()), ("split", pa.string())])
+RECORDS = pa.schema(
+    [
+        ("id", pa.string()), ("source", pa.string()), ("fields", pa.binary()), ("split", pa.string()),
+        ("made_by", pa.string()), ("made_from", pa.string()),
+    ]
+)  # fmt: skip
 LEFT = pa.schema(
     [
         ("id", pa.string()), ("source", pa.string()), ("step", pa.string()), ("reason", pa.string()),
@@ -62,8 +68,10 @@ class FolderWorkshop:
 
     def put_records(self, stage: int, shard: int, records: Iterable[Record]) -> None:
         """Write a shard."""
-        rows = [(one.id, one.source, orjson.dumps(one.fields), one.split) for one in records]
-        columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+        rows = [
+            (one.id, one.source, orjson.dumps(one.fields), one.split, one.made_by, one.made_from) for one in records
+        ]
+        columns = zip(*rows, strict=True) if rows else ((),) * len(RECORDS)
         table = pa.table([pa.array(column, kind.type) for column, kind in zip(columns, RECORDS, strict=True)], RECORDS)
         self._put_table(self._path(stage, shard, "records.parquet"), table)
 
@@ -72,8 +80,10 @@ class FolderWorkshop:
         table = pq.read_table(self._path(stage, shard, "records.parquet"), memory_map=True)
         columns = (table.column(name).to_pylist() for name in RECORDS.names)
         return [
-            Record(id=name, source=source, fields=orjson.loads(fields), split=split)
-            for name, source, fields, split in zip(*columns, strict=True)
+            Record(
+                id=name, source=source, fields=orjson.loads(fields), split=split, made_by=made_by, made_from=made_from
+            )
+            for name, source, fields, split, made_by, made_from in zip(*columns, strict=True)
         ]
 
     def put_left(self, stage: int, shard: int, left: Sequence[Left]) -> None:
@@ -137,6 +147,10 @@ class FolderWorkshop:
             )
             for dropped, score, detail, split in rows
         ]
+
+    def answers(self, stage: int, shard: int) -> FileAnswers:
+        """Open what models answered to a shard."""
+        return FileAnswers(self._path(stage, shard, "answers"))
 
     def remove(self) -> None:
         """Remove the folder."""

@@ -12,6 +12,7 @@ from touchstone_data.core.spec import (
     DEFAULT_SAMPLE_RECORDS,
     DEFAULT_SHARD_RECORDS,
     DEFAULT_TEXT_FIELDS,
+    Model,
     PipelineSpec,
     Report,
     Source,
@@ -57,6 +58,10 @@ def spec_from(request: pb.StartPipelineRequest) -> PipelineSpec:
             label_field=spec.report.label_field,
             sample_records=spec.report.sample_records or DEFAULT_SAMPLE_RECORDS,
         ),
+        models=tuple(
+            Model(name=one.name, deployment=one.deployment, revision=one.revision, digest=one.digest)
+            for one in spec.models
+        ),
     )
 
 
@@ -81,6 +86,10 @@ def spec_to(spec: PipelineSpec) -> pb.PipelineSpec:
         licence=spec.licence,
         shard_records=spec.shard_records,
         report=pb.Report(label_field=spec.report.label_field, sample_records=spec.report.sample_records),
+        models=[
+            pb.Model(name=one.name, deployment=one.deployment, revision=one.revision, digest=one.digest)
+            for one in spec.models
+        ],
     )
 
 

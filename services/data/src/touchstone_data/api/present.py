@@ -65,6 +65,7 @@ def snapshot(found: Snapshot, uri: str) -> pb.Snapshot:
                 records=one.records,
                 changed=one.changed,
                 dropped=one.dropped,
+                made=one.made,
             )
             for one in found.steps
         ],
@@ -75,6 +76,7 @@ def snapshot(found: Snapshot, uri: str) -> pb.Snapshot:
         records=found.records,
         dropped=found.dropped,
         licence=found.licence,
+        models=[pb.ModelAccount(name=one.name, revision=one.revision, digest=one.digest) for one in found.models],
     )
 
 
@@ -86,4 +88,5 @@ def step(found: Step) -> pb.InstalledStep:
         description=found.description,
         parameters_schema=json.dumps(found.schema),
         is_per_corpus=found.by_corpus is not None,
+        makes_records=found.by_generation is not None,
     )

@@ -1,4 +1,4 @@
-"""Splits that do not leak: records that are alike, or of one group, are in the same split.
+"""Splits that do not leak: records that are alike, or of one group, are in the same split, with what was made of them.
 
 Each cluster goes where the hash of its smallest key says: more records of the same kind change nothing for those that
 were there, unless they connect two clusters. Shares are met in the mean over clusters, not to the record.
@@ -39,14 +39,19 @@ class SplitWork:
     seed: int
 
     def observe(self, records: Sequence[Record]) -> Observations:
-        """Sign the texts of a shard, and number the values of groups; 0 is no value."""
+        """Sign the texts of a shard, and number the values of groups, 0 for none, and the families of made records."""
         texts = [text_of(record, self.paths) for record in records]
         groups = {
             f"group{place}": np.array([_group(record, path) for record in records], dtype=np.uint64)
             for place, path in enumerate(self.groups)
         }
         keys = np.array([similarity.number(f"{self.seed}:{text}") for text in texts], dtype=np.uint64)
-        return {**similarity.observe(texts, self.banding), **groups, "key": keys}
+        families = [similarity.number(f"{record.source}/{record.made_from or record.id}") for record in records]
+        lineage = {
+            "family": np.array(families, dtype=np.uint64),
+            "is_made": np.array([bool(record.made_by) for record in records], dtype=np.bool_),
+        }
+        return {**similarity.observe(texts, self.banding), **groups, **lineage, "key": keys}
 
     def decide(self, corpus: Corpus) -> Decision:
         """Assign each cluster."""
@@ -54,6 +59,8 @@ class SplitWork:
         for place in range(len(self.groups)):
             values = corpus.column(f"group{place}")
             found.append(similarity.buckets(values, values != 0))
+        if corpus.column("is_made").any():
+            found.append(similarity.buckets(corpus.column("family"), np.ones(corpus.size, dtype=np.bool_)))
         alike = Pairs(*(np.concatenate(side) for side in zip(*found, strict=True)))
         cluster = similarity.clusters(corpus.size, alike)
         keys = np.full(cluster.max(initial=-1) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)

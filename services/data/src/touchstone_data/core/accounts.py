@@ -17,6 +17,8 @@ class StepCount:
     changed: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     """By reason."""
+    made: int = 0
+    """Records that it made, those among them that it then left out too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +57,11 @@ class UnitAccount:
 
 def total(counts: Iterable[StepCount]) -> StepCount:
     """Add what shards counted."""
-    records = changed = 0
+    records = changed = made = 0
     dropped: Counter[str] = Counter()
     for count in counts:
         records += count.records
         changed += count.changed
+        made += count.made
         dropped.update(count.dropped)
-    return StepCount(records=records, changed=changed, dropped=dict(sorted(dropped.items())))
+    return StepCount(records=records, changed=changed, dropped=dict(sorted(dropped.items())), made=made)

@@ -42,6 +42,16 @@ class SourceAccount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAccount:
+    """The revision that answered where steps asked a model."""
+
+    name: str
+    """The pipeline's name of it."""
+    revision: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepAccount:
     """What was done."""
 
@@ -51,6 +61,7 @@ class StepAccount:
     records: int
     changed: int
     dropped: Mapping[str, int]
+    made: int = 0
     facts: Mapping[str, Json] = field(default_factory=dict)
 
 
@@ -67,6 +78,7 @@ class Snapshot:
     unreadable: Mapping[str, int] = field(default_factory=dict)
     """Records that could not be read, by reason."""
     licence: str = ""
+    models: tuple[ModelAccount, ...] = ()
     created_at: datetime
     format: str = FORMAT
 
@@ -86,8 +98,12 @@ class Snapshot:
         return sum(file.records for file in self.files if not file.split)
 
     def to_document(self) -> dict[str, Any]:
-        """Write it as JSON; `digest` is filled in by `manifest`."""
-        return {**asdict(self), "created_at": self.created_at.isoformat(), "digest": ""}
+        """Write it as JSON; `digest` is filled in by `manifest`. What nothing was made of does not speak of it."""
+        found = {**asdict(self), "created_at": self.created_at.isoformat(), "digest": ""}
+        found["steps"] = [
+            {name: value for name, value in step.items() if name != "made" or value} for step in found["steps"]
+        ]
+        return found if self.models else {name: value for name, value in found.items() if name != "models"}
 
 
 def manifest(snapshot: Snapshot) -> dict[str, Any]:

@@ -24,6 +24,10 @@ class Record:
     fields: Mapping[str, Json]
     split: str = TRAIN
     """What it is for: train, validation or test."""
+    made_by: str = ""
+    """The use of the step that made it; empty: it was read."""
+    made_from: str = ""
+    """Id of the record that it was made of, in the same source; empty: it was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,6 +43,19 @@ class StepUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A revision that steps may ask."""
+
+    name: str
+    """What steps call it."""
+    deployment: str
+    """`NAMESPACE/NAME` of the ModelDeployment."""
+    revision: str
+    digest: str
+    """The revision's digest: an answer of another one ends the pipeline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What the report should look at."""
 
@@ -64,3 +77,4 @@ class PipelineSpec:
     licence: str = ""
     shard_records: int = DEFAULT_SHARD_RECORDS
     report: Report = Report()
+    models: tuple[Model, ...] = ()

@@ -2,6 +2,7 @@
 
 Of a record alone: `RecordWork`. Of all records together, as finding duplicates: `CorpusWork`, which first observes each
 shard where it lies and then decides once over what was observed; what it holds in memory is a few numbers a record.
+Steps that make records of records, shard by shard, are `GenerationWork`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from touchstone_runtime.errors import Violation
 
+from touchstone_data.core.generation import GenerationWork
 from touchstone_data.core.records import Drop, Json, Record
 
 Parameters: TypeAlias = Mapping[str, Any]
@@ -117,8 +119,11 @@ class Step:
     """JSON Schemas of the parameters by name, each with its `default` unless it is required."""
     required: tuple[str, ...] = ()
     by_record: Callable[[Parameters, Surroundings], RecordWork] | None = None
-    """Makes what is done with a record; this or `by_corpus` is set. Raises ValueError: they do not fit."""
+    """Makes what is done with a record; one of the three is set. Raises ValueError: they do not fit."""
     by_corpus: Callable[[Parameters, Surroundings], CorpusWork] | None = None
+    by_generation: Callable[[Parameters, Surroundings], GenerationWork] | None = None
+    models: tuple[str, ...] = ()
+    """Paths of the parameters that name a model of the pipeline."""
     check: Callable[[Parameters], str] = lambda _: ""
     """Says what is wrong with parameters that fit the schema; empty if nothing is."""
 

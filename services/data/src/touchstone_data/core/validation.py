@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from touchstone_runtime.errors import Violation
 
-from touchstone_data.core.spec import PipelineSpec, Source
+from touchstone_data.core.records import value_at
+from touchstone_data.core.spec import Model, PipelineSpec, Source
 from touchstone_data.core.steps import Step
 
 MAX_DISPATCH_ID_BYTES = 128
-MAX_SOURCES, MAX_STEPS = 32, 64
+MAX_SOURCES, MAX_STEPS, MAX_MODELS = 32, 64, 8
 MIN_SAMPLE, MAX_SAMPLE = 10, 10_000
 MIN_SHARD, MAX_SHARD = 100, 1_000_000
 SOURCE_SCHEMES = ("file", "pypi", "http", "https", "s3", "gs", "hf")
@@ -19,6 +20,7 @@ OUTPUT_SCHEMES = ("file", "s3", "gs")
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _PATH = re.compile(r"[^.\s][^.]*(\.[^.]+)*")
+_DEPLOYMENT = re.compile(r"[a-z0-9][-a-z0-9.]{0,252}/[a-z0-9][-a-z0-9.]{0,252}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -48,6 +50,7 @@ def spec_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viola
     if not MIN_SAMPLE <= spec.report.sample_records <= MAX_SAMPLE:
         yield Violation("spec.report.sample_records", f"Must be {MIN_SAMPLE} to {MAX_SAMPLE}, or 0 for 2000.")
     yield from _step_faults(spec, steps)
+    yield from _model_faults(spec, steps)
 
 
 def _step_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Violation]:
@@ -59,6 +62,39 @@ def _step_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viol
             yield from steps[use.name].faults(use.parameters, f"{path}.parameters")
         else:
             yield Violation(f"{path}.name", f"{use.name!r} is not installed. Known: {', '.join(sorted(steps))}.")
+
+
+def _model_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Violation]:
+    if len(spec.models) > MAX_MODELS:
+        yield Violation("spec.models", f"Must hold at most {MAX_MODELS} models.")
+    known = Counter(model.name for model in spec.models)
+    for name, count in known.items():
+        if count > 1:
+            yield Violation("spec.models", f"{count} models are named {name!r}. Give each its own name.")
+    for place, model in enumerate(spec.models):
+        yield from _one_model_faults(model, f"spec.models[{place}]")
+    asked = set()
+    for place, use in enumerate(spec.steps):
+        for path in steps[use.name].models if use.name in steps else ():
+            named = value_at(use.parameters, path)
+            if isinstance(named, str):
+                asked.add(named)
+                if named not in known:
+                    there = f"Known: {', '.join(known)}." if known else "There are none."
+                    yield Violation(f"spec.steps[{place}].parameters.{path}", f"spec.models has no {named!r}. {there}")
+    for place, model in enumerate(spec.models):
+        if model.name not in asked:
+            yield Violation(f"spec.models[{place}]", f"No step asks {model.name!r}. Remove it.")
+
+
+def _one_model_faults(model: Model, path: str) -> Iterator[Violation]:
+    yield from _label_faults(model.name, f"{path}.name")
+    if not _DEPLOYMENT.fullmatch(model.deployment):
+        yield Violation(f"{path}.deployment", "Must be NAMESPACE/NAME of a ModelDeployment.")
+    if not model.revision or len(model.revision) > 253:
+        yield Violation(f"{path}.revision", "Must be the name of a revision, at most 253 characters.")
+    if not _DIGEST.fullmatch(model.digest):
+        yield Violation(f"{path}.digest", "Must be sha256: and 64 lower-case hexadecimal digits.")
 
 
 def _source_faults(source: Source, path: str) -> Iterator[Violation]:

@@ -1,7 +1,8 @@
 """The report of a snapshot as one page of HTML that needs nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
 import jinja2
 from markupsafe import Markup
@@ -10,6 +11,16 @@ from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, StepAccount
 from touchstone_data.reporting import drawings
 from touchstone_data.reporting.drawings import Bar, Dot
+
+
+class Making(NamedTuple):
+    """What a step made, and what verification left of it."""
+
+    step: str
+    made: int
+    kept: int
+    rejected: Mapping[str, int]
+    """By reason, most frequent first."""
 
 
 class HtmlReporter:
@@ -26,7 +37,8 @@ class HtmlReporter:
             report=report,
             snapshot=snapshot,
             read=sum(source.records for source in snapshot.sources),
-            funnel=Markup(drawings.bars(_funnel(snapshot), most=_read(snapshot), title="Records that are left")),  # noqa: S704 - drawings escape what they draw
+            funnel=Markup(_funnel(snapshot)),  # noqa: S704 - drawings escape what they draw
+            making=_making(snapshot.steps),
             lengths=Markup(drawings.lengths(report.before.lengths, report.after.lengths)),  # noqa: S704
             map=Markup(drawings.scatter(dots)),  # noqa: S704
             curve=Markup(_curve(report)),  # noqa: S704
@@ -48,12 +60,13 @@ def _template() -> jinja2.Template:
     return environment.get_template("report.html.jinja")
 
 
-def _read(snapshot: Snapshot) -> int:
-    return sum(source.records for source in snapshot.sources)
+def _funnel(snapshot: Snapshot) -> str:
+    rows = _rows(snapshot)
+    return drawings.bars(rows, most=max(row.value for row in rows), title="Records that are left")
 
 
-def _funnel(snapshot: Snapshot) -> list[Bar]:
-    left = _read(snapshot)
+def _rows(snapshot: Snapshot) -> list[Bar]:
+    left = sum(source.records for source in snapshot.sources)
     rows = [Bar("read", left, drawings.number(left), "before")]
     unreadable = sum(snapshot.unreadable.values())
     if unreadable:
@@ -61,8 +74,9 @@ def _funnel(snapshot: Snapshot) -> list[Bar]:
         rows.append(Bar("readable", left, f"{drawings.number(left)}, {drawings.number(unreadable)} out"))
     for step in snapshot.steps:
         dropped = sum(step.dropped.values())
-        left -= dropped
-        told = [f"{drawings.number(dropped)} out"] if dropped else []
+        left += step.made - dropped
+        told = [f"{drawings.number(step.made)} made"] if step.made else []
+        told += [f"{drawings.number(dropped)} out"] if dropped else []
         told += [f"{drawings.number(step.changed)} changed"] if step.changed else []
         rows.append(Bar(step.name, left, ", ".join([drawings.number(left), *told])))
     return rows
@@ -79,6 +93,19 @@ def _pillars(report: Inspection) -> list[Bar]:
 def _curve(report: Inspection) -> str:
     points = [(point.records, max(0.0, point.nearest)) for point in report.diversity.curve]
     return drawings.line(points, x_label="records", y_label="mean cosine of held-out records to the nearest one")
+
+
+def _making(steps: Sequence[StepAccount]) -> list[Making]:
+    return [
+        Making(
+            step.name,
+            step.made,
+            step.made - sum(step.dropped.values()),
+            dict(sorted(step.dropped.items(), key=lambda pair: (-pair[1], pair[0]))),
+        )
+        for step in steps
+        if step.made
+    ]
 
 
 def _reasons(steps: Sequence[StepAccount]) -> list[tuple[str, str, int]]:

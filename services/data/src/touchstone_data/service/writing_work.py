@@ -7,7 +7,7 @@ from datetime import datetime
 from touchstone_data import errors
 from touchstone_data.core import accounts
 from touchstone_data.core.accounts import StepCount, UnitAccount
-from touchstone_data.core.manifest import Snapshot, SourceAccount, StepAccount
+from touchstone_data.core.manifest import ModelAccount, Snapshot, SourceAccount, StepAccount
 from touchstone_data.core.records import Record
 from touchstone_data.core.steps import Step
 from touchstone_data.ports import Pipelines, Shelf, SnapshotFolder
@@ -73,6 +73,9 @@ class Writing:
             columns=data.columns,
             unreadable=next(account.unreadable for account in done),
             licence=task.spec.licence,
+            models=tuple(
+                ModelAccount(name=one.name, revision=one.revision, digest=one.digest) for one in task.spec.models
+            ),
             created_at=self._now(),
         )
 
@@ -88,7 +91,8 @@ class Writing:
             found.append(
                 StepAccount(
                     name=use.name, version=step.version, parameters=step.filled(use.parameters),
-                    records=count.records, changed=count.changed, dropped=count.dropped, facts=facts.get(place, {}),
+                    records=count.records, changed=count.changed, dropped=count.dropped, made=count.made,
+                    facts=facts.get(place, {}),
                 )
             )  # fmt: skip
         return tuple(found)

@@ -1,22 +1,27 @@
 """From settings to a running worker."""
 
+import contextlib
 import logging
+import os
 from functools import lru_cache
 
-from touchstone_runtime import telemetry
+from touchstone_runtime import channels, telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
+from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.celery_app import Worker
 from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_data.adapters import plugins
 from touchstone_data.adapters.database import PipelineDatabase
+from touchstone_data.adapters.inference import GrpcModels, NoModels
 from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
 from touchstone_data.adapters.tools import ResolverTools
+from touchstone_data.adapters.trials import ProcessTrials
 from touchstone_data.adapters.workshops import FolderWorkshops
 from touchstone_data.catalogue.detectors import StepDetectors
 from touchstone_data.core.planning import StageKind
-from touchstone_data.ports import JobKind
+from touchstone_data.ports import Inference, JobKind
 from touchstone_data.reporting.page import HtmlReporter
 from touchstone_data.service.course import Course
 from touchstone_data.service.deciding_work import Deciding
@@ -41,21 +46,23 @@ def work(settings: WorkerSettings) -> None:
     app = parts.celery(settings)
     jobs = parts.job_store(settings)
     worker = Worker(app, lambda: jobs)
-    made = lru_cache(maxsize=1)(lambda: working(settings, jobs, parts.dispatcher(app, jobs)))
-    worker.register(JobKind.UNIT, UnitWork(lambda: made().do))
-    logger.info("working", extra={"queue": QUEUE, "concurrency": settings.concurrency})
-    try:
-        worker.run(concurrency=settings.concurrency)
-    finally:
-        observed.shutdown()
+    with contextlib.closing(BackgroundLoop()) as loop:
+        made = lru_cache(maxsize=1)(lambda: working(settings, jobs, parts.dispatcher(app, jobs), loop))
+        worker.register(JobKind.UNIT, UnitWork(lambda: made().do))
+        logger.info("working", extra={"queue": QUEUE, "concurrency": settings.concurrency})
+        try:
+            worker.run(concurrency=settings.concurrency)
+        finally:
+            observed.shutdown()
 
 
-def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher) -> Working:
+def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: BackgroundLoop) -> Working:
     """Make what does units of work."""
     steps = plugins.installed()
     pipelines = PipelineDatabase(jobs.engine, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     maker = Maker(steps, ResolverTools(resolver, file_root=settings.file_root))
+    trials = ProcessTrials(loop, parallel=len(os.sched_getaffinity(0)))
     shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
     return Working(
         pipelines,
@@ -63,10 +70,22 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher) -> Wor
         FolderWorkshops(settings.work_dir / "shards"),
         {
             StageKind.READ: Reading(SourceFiles(resolver, file_root=settings.file_root)),
-            StageKind.WORK: ShardWork(maker),
+            StageKind.WORK: ShardWork(maker, loop.run(_models(settings, loop)), trials),
             StageKind.DECIDE: Deciding(maker),
             StageKind.WRITE: Writing(
                 pipelines, shelf, steps, Inspecting(StepDetectors(), HtmlReporter()), now=parts.now
             ),
         },
+    )
+
+
+async def _models(settings: WorkerSettings, loop: BackgroundLoop) -> Inference:
+    """Open the channel in the loop that uses it."""
+    if settings.inference_address is None:
+        return NoModels()
+    return GrpcModels(
+        loop,
+        channels.connect(settings.inference_address, retry=False, token_file=settings.token_file),
+        parallel=settings.parallel_asks,
+        timeout_seconds=settings.ask_timeout_seconds,
     )
