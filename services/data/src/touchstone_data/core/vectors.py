@@ -26,7 +26,7 @@ def of_texts(texts: Sequence[str], *, dimensions: int = DIMENSIONS) -> Vectors:
     """Make vectors of texts, [texts, at most dimensions]; a text without a shared word has zeros."""
     weights = weighted(texts)
     rank = min(dimensions, *(side - 1 for side in weights.shape))
-    if rank < 1:
+    if rank < 1 or not weights.count_nonzero():  # as of two texts with the same words: no term tells them apart
         return np.zeros((len(texts), 1), dtype=np.float32)
     start = np.random.default_rng(SEED).normal(size=min(weights.shape))
     left, values, _ = svds(weights, k=rank, v0=start)
