@@ -98,6 +98,19 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     (
         "FinetuneJob",
         {
+            "dataset": {
+                "format": "ChatML",
+                "pipeline": {
+                    "sources": [{"name": "s", "uri": "file:///s"}],
+                    "steps": [{"name": "paraphrase", "parameters": {"model": "writer"}}],
+                    "models": [{"name": "writer", "modelDeploymentRef": {"name": "chat"}}],
+                },
+            },
+        },
+    ),
+    (
+        "FinetuneJob",
+        {
             "dataset": GONE,
             "method": {
                 "type": "Merge",

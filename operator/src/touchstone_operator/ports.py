@@ -201,10 +201,22 @@ class PipelineReport:
     """Set when Succeeded."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineRequest:
+    """A pipeline to start."""
+
+    dispatch_id: str
+    namespace: str
+    name: str
+    pipeline: DataPipeline
+    models: Mapping[str, Measured] = field(default_factory=dict)
+    """The revisions that its steps ask, by the pipeline's names of them."""
+
+
 class Data(Protocol):
     """The data service. Errors: PeerUnavailable, PeerRefused."""
 
-    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
+    async def start(self, request: PipelineRequest) -> PipelineReport:
         """Start a pipeline; starting again with the same dispatch id returns the same one."""
         ...
 

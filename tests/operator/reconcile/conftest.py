@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from touchstone_operator import errors, objects
-from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus
+from touchstone_operator.api.finetunejob import DatasetModel, DatasetStatus
 from touchstone_operator.api.ragindex import IndexRevisionStatus, RagIndexSpec
 from touchstone_operator.objects import JsonObject, Key, Kind
 from touchstone_operator.plan.workload import Platform
@@ -24,6 +24,7 @@ from touchstone_operator.ports import (
     Moved,
     Outside,
     PipelineReport,
+    PipelineRequest,
     Reached,
     RunReport,
     RunRequest,
@@ -314,13 +315,13 @@ class FakeData:
     """Pipelines are done at the third look."""
 
     def __init__(self) -> None:
-        self.pipelines: dict[str, tuple[str, DataPipeline]] = {}
+        self.pipelines: dict[str, PipelineRequest] = {}
         self.looks: dict[str, int] = {}
         self.cancelled: set[str] = set()
         self.failure: tuple[str, str] | None = None
 
-    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
-        self.pipelines.setdefault(dispatch_id, (name, pipeline))
+    async def start(self, request: PipelineRequest) -> PipelineReport:
+        self.pipelines.setdefault(request.dispatch_id, request)
         return PipelineReport(state="Pending")
 
     async def get(self, dispatch_id: str) -> PipelineReport:
@@ -334,8 +335,13 @@ class FakeData:
         if self.failure:
             return PipelineReport(state="Failed", error_reason=self.failure[0], error_message=self.failure[1])
         snapshot = DatasetStatus(
-            dispatch_id=dispatch_id, uri="file:///snapshots/1/", digest=f"sha256:{'5' * 64}", records=90, dropped=10
-        )
+            dispatch_id=dispatch_id, uri="file:///snapshots/1/", digest=f"sha256:{'5' * 64}", records=90, dropped=10,
+            models=tuple(
+                DatasetModel(name=name, revision=one.name, digest=one.digest)
+                for name, one in self.pipelines[dispatch_id].models.items()
+            )
+            or None,
+        )  # fmt: skip
         return PipelineReport(state="Succeeded", snapshot=snapshot)
 
     async def cancel(self, dispatch_id: str) -> None:

@@ -9,7 +9,8 @@ from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone_operator import objects
 from touchstone_operator.adapters import data, finetuning
 from touchstone_operator.api.finetunejob import DataPipeline, FinetuneJobSpec, FinetuneJobStatus
-from touchstone_operator.ports import DataSource, TrainingRequest
+from touchstone_operator.ports import DataSource, Measured, PipelineRequest, TrainingRequest
+from touchstone_runtime.revisions import Digest
 
 NAMESPACE = "default"
 SPEC = {
@@ -292,7 +293,13 @@ async def test_the_verdict_on_the_revision_with_the_adapter_is_recorded(world: A
 
 
 def test_a_pipeline_reaches_the_service_whole() -> None:
-    written = data.pipeline_spec("tune", DataPipeline.model_validate(PIPELINE))
+    models = [{"name": "writer", "modelDeploymentRef": {"name": "chat"}}]
+    pipeline = DataPipeline.model_validate({**PIPELINE, "models": models})
+    serving = Measured(name="chat-0123456789", digest=Digest(f"sha256:{'9' * 64}"))
+    request = PipelineRequest(
+        dispatch_id="d", namespace=NAMESPACE, name="tune", pipeline=pipeline, models={"writer": serving}
+    )
+    written = data.pipeline_spec(request)
     assert written == data_pb.PipelineSpec(
         name="tune",
         sources=[data_pb.Source(name="tickets", uri="file:///tickets.jsonl", id_field="id")],
@@ -302,6 +309,7 @@ def test_a_pipeline_reaches_the_service_whole() -> None:
             data_pb.Step(name="length", parameters=json_format.ParseDict({"min_words": 4}, struct_pb2.Struct())),
         ],
         licence="CC0-1.0",
+        models=[data_pb.Model(name="writer", deployment="default/chat", revision=serving.name, digest=serving.digest)],
     )
 
 

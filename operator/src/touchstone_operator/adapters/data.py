@@ -10,8 +10,14 @@ from touchstone.data.v1 import data_service_pb2_grpc as pb_grpc
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus, PipelineSource, PipelineStep
-from touchstone_operator.ports import PipelineReport
+from touchstone_operator.api.finetunejob import (
+    DatasetModel,
+    DatasetStatus,
+    PipelineModel,
+    PipelineSource,
+    PipelineStep,
+)
+from touchstone_operator.ports import PipelineReport, PipelineRequest
 
 PEER = "data"
 
@@ -30,9 +36,9 @@ class DataClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = pb_grpc.DataServiceStub(channel)
 
-    async def start(self, dispatch_id: str, name: str, pipeline: DataPipeline) -> PipelineReport:
+    async def start(self, request: PipelineRequest) -> PipelineReport:
         """Start a pipeline."""
-        message = pb.StartPipelineRequest(dispatch_id=dispatch_id, spec=pipeline_spec(name, pipeline))
+        message = pb.StartPipelineRequest(dispatch_id=request.dispatch_id, spec=pipeline_spec(request))
         return report((await ask(PEER, self._stub.StartPipeline(message, timeout=TIMEOUT_SECONDS))).pipeline)
 
     async def get(self, dispatch_id: str) -> PipelineReport:
@@ -49,16 +55,25 @@ class DataClient:
             return
 
 
-def pipeline_spec(name: str, spec: DataPipeline) -> pb.PipelineSpec:
+def pipeline_spec(request: PipelineRequest) -> pb.PipelineSpec:
     """Write what is done with which records."""
+    spec = request.pipeline
     return pb.PipelineSpec(
-        name=name,
+        name=request.name,
         sources=[source(one) for one in spec.sources],
         text_fields=spec.text_fields or (),
         steps=[step(one) for one in spec.steps],
         output_uri=spec.output or "",
         licence=spec.licence or "",
+        models=[model(request, one) for one in spec.models or ()],
     )
+
+
+def model(request: PipelineRequest, spec: PipelineModel) -> pb.Model:
+    """Write which revision is asked, as it was found when the pipeline began."""
+    found = request.models[spec.name]
+    deployment = f"{request.namespace}/{spec.model_deployment_ref.name}"
+    return pb.Model(name=spec.name, deployment=deployment, revision=found.name, digest=found.digest)
 
 
 def source(spec: PipelineSource) -> pb.Source:
@@ -96,6 +111,8 @@ def report(pipeline: pb.Pipeline) -> PipelineReport:
             digest=made.digest,
             records=made.records,
             dropped=made.dropped,
+            models=tuple(DatasetModel(name=one.name, revision=one.revision, digest=one.digest) for one in made.models)
+            or None,
         )
         if pipeline.HasField("snapshot")
         else None,

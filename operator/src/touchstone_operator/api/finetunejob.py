@@ -15,6 +15,7 @@ from touchstone_operator.api.common import (
     ObjectReference,
     OpenObject,
     Resource,
+    RevisionName,
     Seconds,
     Timestamp,
     Uri,
@@ -22,7 +23,7 @@ from touchstone_operator.api.common import (
     rules,
     text,
 )
-from touchstone_operator.api.evaluations import EvalRunTemplate
+from touchstone_operator.api.evaluations import EvalRunTemplate, RevisionReference
 from touchstone_operator.api.servings import Resources
 
 IMMUTABLE = ("baseModel", "method", "output")
@@ -148,6 +149,15 @@ class PipelineStep(ApiModel):
     """parameters of the step. Unset: its defaults."""
 
 
+class PipelineModel(ApiModel):
+    """A model that steps ask, as for records of their making."""
+
+    name: Name
+    """name is what steps call it by their parameter model; unique in the pipeline."""
+    model_deployment_ref: RevisionReference
+    """modelDeploymentRef names the ModelDeployment that answers. Its revision is found when the pipeline starts."""
+
+
 class DataPipeline(ApiModel):
     """Raw records and what is done with them before anything is trained: cleaned, filtered, deduplicated, formatted."""
 
@@ -157,6 +167,8 @@ class DataPipeline(ApiModel):
     """textFields are what steps read and change unless they say otherwise. Unset: text."""
     steps: Annotated[tuple[PipelineStep, ...], Field(min_length=1, max_length=64)]
     """steps are done in this order."""
+    models: Annotated[tuple[PipelineModel, ...], keyed(8)] | None = None
+    """models are those that steps may ask, each asked by a step. Unset: there are none."""
     licence: Annotated[str, text(255)] | None = None
     """licence of what comes out. Unset: not known."""
     output: Uri | None = None
@@ -381,6 +393,17 @@ class Provenance(ApiModel):
     """codeVersion of the trainer."""
 
 
+class DatasetModel(ApiModel):
+    """The revision that answers where the pipeline's steps ask a model."""
+
+    name: Name
+    """name is the pipeline's name of it."""
+    revision: RevisionName
+    """revision that answers."""
+    digest: DigestString
+    """digest of it: the snapshot is bound to it."""
+
+
 class DatasetStatus(ApiModel):
     """What is trained on, where a pipeline makes it."""
 
@@ -394,6 +417,8 @@ class DatasetStatus(ApiModel):
     """records that it holds."""
     dropped: Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})] | None = None
     """dropped are the records that were left out; the snapshot has the reason of each."""
+    models: Annotated[tuple[DatasetModel, ...], keyed(8)] | None = None
+    """models are the revisions that answer. Unset: no step asks a model."""
 
 
 class FinetuneJobStatus(ApiModel):

@@ -4,15 +4,22 @@ The service tries a training again and goes on from its checkpoints; here it is 
 and written down. A service that does not answer loses nothing: the job waits.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from touchstone_operator.api.finetunejob import DatasetStatus, FinetuneJob, FinetuneJobSpec, FinetuneJobStatus
+from touchstone_operator.api.finetunejob import (
+    DatasetModel,
+    DatasetStatus,
+    FinetuneJob,
+    FinetuneJobSpec,
+    FinetuneJobStatus,
+)
 from touchstone_operator.objects import Happening
 from touchstone_operator.plan import conditions, lifetimes, times
 from touchstone_operator.plan.conditions import Observation
-from touchstone_operator.ports import DataSource, PipelineReport, TrainingReport
+from touchstone_operator.ports import DataSource, Measured, PipelineReport, TrainingReport
 
 TYPES = ("Succeeded", "Suspended", "Progressing")
 SILENCE = timedelta(minutes=2)
@@ -124,9 +131,10 @@ def waiting(job: FinetuneJob, reason: str, message: str, now: datetime, *, poll:
     return JobPlan(status=_status(job, job.status, observed, now), requeue_at=now + poll)
 
 
-def preparing(job: FinetuneJob, now: datetime) -> JobPlan:
-    """Plan the start of the pipeline that makes the data: it is on record before it is made."""
-    dataset = DatasetStatus(dispatch_id=pipeline_id(job))
+def preparing(job: FinetuneJob, now: datetime, *, models: Mapping[str, Measured]) -> JobPlan:
+    """Plan the start of the pipeline that makes the data: it is on record, with who answers, before it is made."""
+    found = tuple(DatasetModel(name=name, revision=one.name, digest=one.digest) for name, one in models.items())
+    dataset = DatasetStatus(dispatch_id=pipeline_id(job), models=found or None)
     status = job.status.model_copy(update={"dataset": dataset, "start_time": times.write(now)})
     observed = _active("PreparingData", "The pipeline is handed to the data service.")
     return JobPlan(status=_status(job, status, observed, now), requeue_at=now)

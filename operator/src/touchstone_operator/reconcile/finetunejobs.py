@@ -4,9 +4,12 @@ Order matters: the finalizer is on the object and the dispatch id in its status 
 what was started is always found again, and cancelled when its FinetuneJob goes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+
+from touchstone_runtime.revisions import Digest
 
 from touchstone_operator import errors, objects
 from touchstone_operator.api.evalrun import EvalRun
@@ -14,10 +17,11 @@ from touchstone_operator.api.finetunejob import FinetuneJob
 from touchstone_operator.objects import Key
 from touchstone_operator.plan import conditions, finetunejob, finetunejob_evaluation, lifetimes
 from touchstone_operator.plan.finetunejob import Command, JobPlan
-from touchstone_operator.ports import DataSource, Outside, TrainingRequest
-from touchstone_operator.reconcile import manifests
+from touchstone_operator.ports import DataSource, Measured, Outside, PipelineRequest, TrainingRequest
+from touchstone_operator.reconcile import manifests, subjects
 from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.outcome import Outcome
+from touchstone_operator.reconcile.subjects import Missing
 
 WAIT = timedelta(seconds=5)
 """How often a job that cannot go on is looked at."""
@@ -79,14 +83,40 @@ class FinetuneJobs:
         now, dataset = self.outside.now(), job.status.dataset
         pipeline = job.spec.dataset.pipeline if job.spec.dataset else None
         if pipeline is None or dataset is None or dataset.dispatch_id is None:
-            return await self._begin(job, execution, finetunejob.preparing)
+            found = await self._models(job)
+            if isinstance(found, Missing):
+                return finetunejob.waiting(job, found.reason, found.message, now, poll=WAIT)
+            return await self._begin(job, execution, partial(finetunejob.preparing, models=found))
         try:
             report = await self.outside.data.get(dataset.dispatch_id)
         except errors.PipelineNotFound:
-            report = await self.outside.data.start(dataset.dispatch_id, job.metadata.name, pipeline)
+            request = PipelineRequest(
+                dispatch_id=dataset.dispatch_id,
+                namespace=job.metadata.namespace,
+                name=job.metadata.name,
+                pipeline=pipeline,
+                models={
+                    one.name: Measured(name=one.revision, digest=Digest(one.digest)) for one in dataset.models or ()
+                },
+            )
+            report = await self.outside.data.start(request)
         if job.spec.suspend and report.state != "Succeeded":
             return self._suspend(job, report.state)
         return finetunejob.prepared(job, report, now, poll=self.poll)
+
+    async def _models(self, job: FinetuneJob) -> Mapping[str, Measured] | Missing:
+        """Find the revisions that the pipeline's steps ask."""
+        pipeline = job.spec.dataset.pipeline if job.spec.dataset else None
+        found: dict[str, Measured] = {}
+        for model in pipeline.models or () if pipeline else ():
+            answering = await subjects.answering(
+                self.outside.cluster, job.metadata.namespace, model.model_deployment_ref,
+                reason="ModelNotFound", role="the data pipeline asks",
+            )  # fmt: skip
+            if isinstance(answering, Missing):
+                return answering
+            found[model.name] = answering
+        return found
 
     async def _train(self, job: FinetuneJob, data: DataSource | None, execution: Execution) -> JobPlan:
         if job.status.dispatch_id is None:

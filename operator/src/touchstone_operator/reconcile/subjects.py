@@ -32,23 +32,36 @@ async def resolve(cluster: Cluster, run: EvalRun) -> Subjects | Missing:
     judges: dict[str, Measured] = {}
     for suite in run.spec.suites:
         for judge in suite.judges or ():
-            judging = await _judging(cluster, run, judge.model_deployment_ref)
+            judging = await answering(
+                cluster, run.metadata.namespace, judge.model_deployment_ref, reason="JudgeNotFound", role="is to judge"
+            )
             if isinstance(judging, Missing):
                 return judging
             judges[f"{suite.name}/{judge.name}"] = judging
     return replace(found, judges=judges)
 
 
-async def _judging(cluster: Cluster, run: EvalRun, reference: RevisionReference) -> Measured | Missing:
-    obj = await cluster.get(objects.MODEL_DEPLOYMENT, run.metadata.namespace, reference.name)
+async def answering(
+    cluster: Cluster, namespace: str, reference: RevisionReference, *, reason: str, role: str
+) -> Measured | Missing:
+    """Find the revision of a ModelDeployment that is to answer.
+
+    Args:
+        cluster: Where it is looked for.
+        namespace: Of the ModelDeployment.
+        reference: Names it; an empty revision means the one that serves now.
+        reason: What is told where there is none.
+        role: Says what it is needed for: `is to judge`.
+    """
+    obj = await cluster.get(objects.MODEL_DEPLOYMENT, namespace, reference.name)
     if obj is None:
-        return Missing("JudgeNotFound", f"ModelDeployment {reference.name}, which is to judge, does not exist.")
+        return Missing(reason, f"ModelDeployment {reference.name}, which {role}, does not exist.")
     deployment = ModelDeployment.read(obj)
     wanted = reference.revision or deployment.status.stable_revision
     if not wanted:
-        return Missing("JudgeNotFound", f"{reference.name}, which is to judge, has no revision that serves yet.")
+        return Missing(reason, f"{reference.name}, which {role}, has no revision that serves yet.")
     found = await _revision(cluster, deployment, wanted)
-    return found or Missing("JudgeNotFound", f"{reference.name}, which is to judge, has no revision {wanted}.")
+    return found or Missing(reason, f"{reference.name}, which {role}, has no revision {wanted}.")
 
 
 async def _of_model_deployment(cluster: Cluster, run: EvalRun) -> Subjects | Missing:

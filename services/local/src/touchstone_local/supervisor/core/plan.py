@@ -195,6 +195,7 @@ def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     working = {
         "TOUCHSTONE_WORK_DIR": str(options.folder.pipelines),
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
+        "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
     }
     return _pair(options, "data", options.addresses.data, worker=working)
 
