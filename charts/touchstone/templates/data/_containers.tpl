@@ -20,10 +20,13 @@
 
 {{- define "touchstone.dataWorker" -}}
 {{- $worker := .Values.data.worker -}}
+{{- $env := list
+  (dict "name" "TOUCHSTONE_INFERENCE_ADDRESS" "value" (printf "%s-router.%s.svc:%v" (include "touchstone.fullname" .) .Release.Namespace .Values.router.service.grpcPort))
+-}}
 {{- include "touchstone.container" (dict
   "root" . "name" "worker" "image" "data" "module" "touchstone_data.worker" "resources" $worker.resources
-  "env" (printf "%s\n%s\n%s" (include "touchstone.dataVariables" .) (include "touchstone.workVariables" "data") (include "touchstone.artefactVariables" .))
+  "env" (printf "%s\n%s\n%s\n%s\n%s" (toYaml $env) (include "touchstone.dataVariables" .) (include "touchstone.workVariables" "data") (include "touchstone.artefactVariables" .) (include "touchstone.tokenVariable" .))
   "envFrom" (printf "%s\n%s" (include "touchstone.artefactEnvFrom" .) (include "touchstone.secretEnvFrom" $worker.existingSecret) | trim)
-  "mounts" (printf "%s\n%s" (include "touchstone.workMount" .) (include "touchstone.artefactMounts" .) | trim)
+  "mounts" (printf "%s\n%s\n%s" (include "touchstone.tokenMount" .) (include "touchstone.workMount" .) (include "touchstone.artefactMounts" .) | trim)
 ) -}}
 {{- end -}}
