@@ -343,6 +343,7 @@ def test_the_spec_reaches_the_service_whole() -> None:
         output_uri="file:///out",
         limits=pb.Limits(max_attempts=5, max_preemptions=6),
         priority=5,
+        queue="finetuning",
     )
 
 
