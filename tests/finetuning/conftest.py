@@ -42,17 +42,13 @@ NAMESPACE = "default"
 
 @pytest.fixture
 def conductor(tmp_path: Path) -> Conductor:
-    """What runs trainings below a folder; the trainer's interpreter finds a torch that is empty."""
-    (tmp_path / "libraries").mkdir()
-    (tmp_path / "libraries" / "torch.py").touch()
+    """What runs trainings below a folder."""
     sources = ArtefactSources(Resolver(tmp_path / "cache"), file_root=tmp_path)
     return Conductor(
         sources=sources,
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(tmp_path / "runs", retention=timedelta(days=1)),
-        trainer=SubprocessTrainer(
-            (sys.executable, str(SCRIPT)), environ={**os.environ, "PYTHONPATH": str(tmp_path / "libraries")}
-        ),
+        trainer=SubprocessTrainer((sys.executable, str(SCRIPT)), environ=os.environ),
         outputs=FolderOutputs(sources),
         machine=Machine(threads=1, image="trainer@sha256:1", code_version="1.2.3"),
         stop_seconds=10,

@@ -29,7 +29,7 @@ class Processes:
         self.root = root
         self.address = f"127.0.0.1:{port}"
         python = root / "python"
-        python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nshift 3\nexec {sys.executable} {SCRIPT} "$@"\n')
+        python.write_text(f'#!/bin/sh\nshift 3\nexec {sys.executable} {SCRIPT} "$@"\n')
         python.chmod(0o755)
         self._environment = {
             **os.environ,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from touchstone_finetuning import errors
+from touchstone_finetuning.adapters.subprocess_trainer import SubprocessTrainer
 from touchstone_finetuning.core.progress import Progress, Stage
 from touchstone_finetuning.core.recipe import MergeType, Method
 from touchstone_finetuning.core.spec import Merge, Merged, Source, TrainingSpec
@@ -110,7 +111,7 @@ def test_a_training_whose_end_was_not_recorded_is_found_done(conductor: Conducto
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
-def test_an_interpreter_without_torch_is_told(conductor: Conductor, spec: Spec) -> None:
-    bare = replace(conductor, trainer=type(conductor.trainer)(("/bin/false",), environ={}))
+def test_an_interpreter_that_is_not_there_is_told(conductor: Conductor, spec: Spec) -> None:
+    bare = replace(conductor, trainer=SubprocessTrainer(("/not/there",), environ={}))
     with pytest.raises(errors.TrainerMissing, match="touchstone-finetuning\\[train\\]"):
         bare.conduct(spec("steps 1"), Told())

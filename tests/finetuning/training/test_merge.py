@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from peft.utils import merge_utils
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from touchstone_finetuning.core import codec, outcome
 from touchstone_finetuning.core.recipe import MergedModel, MergeRecipe, MergeType, Method, Quantization
-from touchstone_finetuning.training import bases, merge
+from touchstone_finetuning.training import bases, merge, weights
 from touchstone_finetuning.training.__main__ import main
 from touchstone_finetuning.training.faults import TrainingFault
 from transformers import LlamaForCausalLM
@@ -98,3 +98,21 @@ def test_the_program_merges_from_its_workspace(models: Path, tmp_path: Path) -> 
     (tmp_path / outcome.RECIPE).write_text(codec.to_json(recipe))
     assert main(tmp_path) == outcome.EXIT_DONE
     assert codec.from_json((tmp_path / outcome.RESULT).read_text(), outcome.Result).steps == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_numbers_are_read_and_rounded_as_torch_does_it(tmp_path: Path, dtype: torch.dtype) -> None:
+    random = torch.Generator().manual_seed(3)
+    values = torch.cat([torch.randn(5000, generator=random) * 10.0**power for power in (-40, -6, 0, 3)])
+    special = torch.tensor([0.0, -0.0, float("inf"), float("-inf"), float("nan"), 1 + 2**-8, 1 + 3 * 2**-8])
+    exact = torch.cat([values, special])
+    (tmp_path / "config.json").write_text("{}")
+    save_file({"kept": exact.to(dtype)}, tmp_path / "model.safetensors")
+    tensor = weights.Weights(tmp_path).tensor("kept")
+    torch.testing.assert_close(
+        torch.from_numpy(tensor.numbers), exact.to(dtype).float(), rtol=0, atol=0, equal_nan=True
+    )
+    (tmp_path / "written").mkdir()
+    weights.save(tmp_path / "written", iter([("kept", weights.Tensor(exact.numpy(), tensor.kind))]))
+    written = load_file(tmp_path / "written" / "model.safetensors")["kept"]
+    torch.testing.assert_close(written, exact.to(dtype), rtol=0, atol=0, equal_nan=True)

@@ -7,7 +7,7 @@ DomainError
 └── of a training, shown in its error:
     ├── DatasetInvalid    the data set is not what the specification says
     ├── OutputPushFailed  the artefact could not be written; a later try may succeed
-    ├── TrainerMissing    no interpreter here can train
+    ├── TrainerMissing    the trainer cannot be run here
     ├── TrainerDied       the trainer ended without a word; a later try may succeed
     ├── TrainerLost       the trainer was taken away; a later try may succeed
     ├── TrainerNotStarted the cluster had no place for the trainer for too long, or not its image
@@ -73,15 +73,15 @@ class OutputPushFailed(errors.Unavailable):
 
 
 class TrainerMissing(errors.FailedPrecondition):
-    """No interpreter here can train."""
+    """The trainer cannot be run here."""
 
     reason = "TRAINER_MISSING"
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, cause: str) -> None:
         super().__init__(
-            f"{python} has no torch. Install touchstone-finetuning[train] there, or set TOUCHSTONE_TRAINER_PYTHON to "
-            "an interpreter that has it.",
-            metadata={"python": python},
+            f"{python} cannot be run: {cause}. Set TOUCHSTONE_TRAINER_PYTHON to an interpreter that has "
+            "touchstone-finetuning[train].",
+            metadata={"python": python, "cause": cause},
         )
 
 

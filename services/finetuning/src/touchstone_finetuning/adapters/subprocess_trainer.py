@@ -30,28 +30,20 @@ class SubprocessTrainer:
 
     def start(self, workspace: Workspace, resources: Resources) -> "SubprocessTraining":
         """Start a trainer on the recipe in a workspace; of the resources, its threads and memory hold."""
-        self._check()
         workspace_files.clear(workspace.folder)
         with (workspace.folder / LOG).open("ab") as log:
-            process = subprocess.Popen(
-                [*self._command, str(workspace.folder)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environ,
-                start_new_session=True,
-            )
+            try:
+                process = subprocess.Popen(
+                    [*self._command, str(workspace.folder)],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    env=self._environ,
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise errors.TrainerMissing(self._command[0], str(error)) from error
         return SubprocessTraining(process, workspace.folder)
-
-    def _check(self) -> None:
-        question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)"
-        command = [self._command[0], "-c", question]
-        try:
-            has_torch = not subprocess.run(command, check=False, capture_output=True, env=self._environ).returncode
-        except OSError:
-            has_torch = False
-        if not has_torch:
-            raise errors.TrainerMissing(self._command[0])
 
 
 class SubprocessTraining:

@@ -13,7 +13,9 @@ from pathlib import Path
 from touchstone_runtime.durable import write_text
 
 from touchstone_finetuning.core import codec, outcome, recipe, validation
-from touchstone_finetuning.training import leash
+from touchstone_finetuning.training import faults, leash, merge
+from touchstone_finetuning.training.events import EventLog
+from touchstone_finetuning.training.stopping import Preemption
 
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -27,7 +29,8 @@ ENVIRONMENT = {
 sleep while they wait (on cores that others use too, those that spin are several times slower)."""
 
 NO_TORCH = (
-    "The trainer's image has no torch. Give the chart's images.trainer the one that has touchstone-finetuning[train]."
+    f"{sys.executable} has no torch. Install touchstone-finetuning[train] there, set TOUCHSTONE_TRAINER_PYTHON to an "
+    "interpreter that has it, or, on a cluster, images.trainer of the chart to the image that has it."
 )
 
 logger = logging.getLogger("touchstone_finetuning.training")
@@ -46,23 +49,21 @@ def main(workspace: Path) -> int:
         found = [str(error)]
     if found:
         return _fail(workspace, outcome.Fault(reason=outcome.Reason.RECIPE_INVALID, message=" ".join(found)))
-    if importlib.util.find_spec("torch") is None:
+    if isinstance(asked, recipe.Recipe) and importlib.util.find_spec("torch") is None:
         return _fail(workspace, outcome.Fault(reason=outcome.Reason.TRAINER_MISSING, message=NO_TORCH))
     return _run(workspace, asked)
 
 
 def _run(workspace: Path, asked: recipe.Recipe | recipe.MergeRecipe) -> int:
-    # Half a minute of imports: not before the recipe is known to be good.
-    from touchstone_finetuning.training import faults, merge, running  # noqa: PLC0415
-    from touchstone_finetuning.training.events import EventLog  # noqa: PLC0415
-    from touchstone_finetuning.training.stopping import Preemption  # noqa: PLC0415
-
     preemption = Preemption()
     try:
         with EventLog(workspace) as log:
             if isinstance(asked, recipe.MergeRecipe):
                 result: outcome.Result | None = merge.run(asked)
             else:
+                # Half a minute of imports: not before the recipe is known to be good, and not for a merge.
+                from touchstone_finetuning.training import running  # noqa: PLC0415
+
                 result = running.run(asked, log, preemption)
             if result is None:
                 return outcome.EXIT_PREEMPTED

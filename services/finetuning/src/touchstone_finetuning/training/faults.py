@@ -1,9 +1,8 @@
 """What ends a run: faults with a reason, and what other libraries' errors mean."""
 
 import errno
+import sys
 from pathlib import Path
-
-import torch
 
 from touchstone_finetuning.core.outcome import Fault, Reason
 
@@ -30,7 +29,7 @@ def explain(error: BaseException) -> Fault:
                 message="The disk is full. Free space, or give the run a larger volume, and start it again: "
                 "it goes on from its newest checkpoint. A smaller checkpoint.keep needs less.",
             )
-        if isinstance(each, MemoryError | torch.OutOfMemoryError):
+        if isinstance(each, _memory_errors()):
             return Fault(
                 reason=Reason.OUT_OF_MEMORY,
                 message="Memory ended while training. Lower hyperparameters.batch_size (and raise "
@@ -40,6 +39,12 @@ def explain(error: BaseException) -> Fault:
         reason=Reason.INTERNAL_ERROR,
         message=f"The training program failed with {type(error).__name__}. Its log has the details.",
     )
+
+
+def _memory_errors() -> tuple[type[BaseException], ...]:
+    """A merge has no torch: only where something has loaded it can its error come."""
+    torch = sys.modules.get("torch")
+    return (MemoryError, torch.OutOfMemoryError) if torch else (MemoryError,)
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -13,6 +13,7 @@ from touchstone_finetuning.core import memory
 from touchstone_finetuning.core.memory import Estimate, Load, Low, Shape
 from touchstone_finetuning.core.outcome import Reason
 from touchstone_finetuning.core.recipe import Method, Quantization, Recipe
+from touchstone_finetuning.training import resident
 from touchstone_finetuning.training.bases import GGUF
 from touchstone_finetuning.training.faults import TrainingFault
 
@@ -23,7 +24,6 @@ LLAMA_LIKE = {
 """What the configuration of a model says that is built like a llama."""
 
 CGROUP = Path("/sys/fs/cgroup")
-STATUS = Path("/proc/self/status")
 M_MMAP_THRESHOLD = -3
 """Of glibc's malloc.h."""
 LARGE_BYTES = 256 * 1024
@@ -130,9 +130,7 @@ def peak_bytes() -> int:
     """Measure the most that this process has had: of the GPU where there is one, else resident."""
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    # Not getrusage: a program that a large process starts begins there with the peak of that one.
-    lines = STATUS.read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return resident.peak_bytes()
 
 
 def _advice(recipe: Recipe, needed: Estimate) -> str:

@@ -7,45 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from touchstone_finetuning.core import merging
 from touchstone_finetuning.core.merging import Array
 from touchstone_finetuning.core.outcome import ArtifactType, Reason, Result
 from touchstone_finetuning.core.recipe import MergeRecipe, MergeType
-from touchstone_finetuning.training import durable
-from touchstone_finetuning.training.faults import TrainingFault, base_invalid
-from touchstone_finetuning.training.memory import peak_bytes
-
-SHARD_BYTES = 2 * 2**30
-INDEX = "model.safetensors.index.json"
-
-
-class Weights:
-    """The tensors of one model, read as they are asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        files = sorted(folder.glob("*.safetensors"))
-        if not (folder / "config.json").is_file() or not files:
-            raise base_invalid(folder, "it is no folder with a config.json and safetensors.")
-        self.folder = folder
-        self._files: dict[str, Path] = {}
-        for file in files:
-            with safe_open(file, framework="pt") as opened:
-                self._files.update(dict.fromkeys(opened.keys(), file))
-
-    @property
-    def names(self) -> list[str]:
-        """The names of all tensors."""
-        return sorted(self._files)
-
-    def tensor(self, name: str) -> torch.Tensor:
-        """Read one tensor."""
-        with safe_open(self._files[name], framework="pt") as opened:
-            tensor: torch.Tensor = opened.get_tensor(name)
-            return tensor
+from touchstone_finetuning.training import durable, resident, weights
+from touchstone_finetuning.training.faults import TrainingFault
+from touchstone_finetuning.training.weights import Tensor, Weights
 
 
 def run(recipe: MergeRecipe) -> Result:
@@ -62,9 +31,9 @@ def run(recipe: MergeRecipe) -> Result:
     staged = output.with_name(f".{output.name}.partial")
     durable.remove(staged)
     # What is beside the weights (configuration, tokenizer) is the first model's.
-    ignored = shutil.ignore_patterns("*.safetensors", INDEX, "*.gguf", "*.bin", "README.md", "lineage.json")
+    ignored = shutil.ignore_patterns("*.safetensors", weights.INDEX, "*.gguf", "*.bin", "README.md", "lineage.json")
     shutil.copytree(models[0].folder, staged, ignore=ignored)
-    _save(staged, _merged(recipe, models, base))
+    weights.save(staged, _merged(recipe, models, base))
     (staged / "README.md").write_text(_card(recipe), encoding="utf-8")
     (staged / "lineage.json").write_text(json.dumps(dict(recipe.lineage), indent=2, sort_keys=True) + "\n")
     durable.publish(staged, output)
@@ -76,7 +45,7 @@ def run(recipe: MergeRecipe) -> Result:
         metrics={},
         steps=0,
         resumed_from_step=0,
-        peak_memory_bytes=peak_bytes(),
+        peak_memory_bytes=resident.peak_bytes(),
         tokens_trained=0,
     )
 
@@ -89,72 +58,40 @@ def _compare(first: Weights, other: Weights) -> None:
         )
 
 
-def _merged(recipe: MergeRecipe, models: list[Weights], base: Weights | None) -> Iterator[tuple[str, torch.Tensor]]:
+def _merged(recipe: MergeRecipe, models: list[Weights], base: Weights | None) -> Iterator[tuple[str, Tensor]]:
     for name in models[0].names:
         given = [model.tensor(name) for model in models]
         origin = base.tensor(name) if base else None
-        shapes = {tuple(tensor.shape) for tensor in (*given, *([origin] if origin is not None else []))}
+        shapes = {each.numbers.shape for each in (*given, *([origin] if origin else []))}
         if len(shapes) > 1:
             raise TrainingFault(
                 Reason.BASE_MODEL_INVALID, f"{name} has different shapes: {shapes}. Merge models of one base only."
             )
-        arrays = [_array(tensor) for tensor in given]
-        made = _merge(recipe, name, arrays, None if origin is None else _array(origin))
-        yield name, torch.from_numpy(np.ascontiguousarray(made)).to(given[0].dtype)
+        made = _merge(recipe, name, [each.numbers for each in given], origin.numbers if origin else None)
+        yield name, Tensor(made, given[0].kind)
 
 
 def _merge(recipe: MergeRecipe, name: str, arrays: list[Array], base: Array | None) -> Array:
-    weights = [model.weight for model in recipe.models]
+    shares = [model.weight for model in recipe.models]
     densities = [model.density for model in recipe.models]
     if recipe.type is MergeType.SLERP:
-        return merging.slerp(arrays[0], arrays[1], weights[1])
+        return merging.slerp(arrays[0], arrays[1], shares[1])
     if recipe.type is MergeType.LINEAR or base is None:
-        return merging.linear(arrays, weights, normalize=recipe.normalize)
+        return merging.linear(arrays, shares, normalize=recipe.normalize)
     if recipe.type is MergeType.TASK_ARITHMETIC:
-        return merging.task_arithmetic(base, arrays, weights)
+        return merging.task_arithmetic(base, arrays, shares)
     if recipe.type is MergeType.TIES:
-        return merging.ties(base, arrays, weights, densities, normalize=recipe.normalize)
+        return merging.ties(base, arrays, shares, densities, normalize=recipe.normalize)
     elects_sign = recipe.type is MergeType.DARE_TIES
     random = _random(recipe.seed, name)
     return merging.dare(
-        base, arrays, weights, densities, elects_sign=elects_sign, normalize=recipe.normalize, random=random
+        base, arrays, shares, densities, elects_sign=elects_sign, normalize=recipe.normalize, random=random
     )
 
 
 def _random(seed: int, name: str) -> np.random.Generator:
     """Chance of one tensor's own: it stays the same whatever tensors there are before it."""
     return np.random.default_rng([seed, *hashlib.sha256(name.encode()).digest()])
-
-
-def _array(tensor: torch.Tensor) -> Array:
-    array: Array = tensor.float().numpy()
-    return array
-
-
-def _save(folder: Path, tensors: Iterator[tuple[str, torch.Tensor]]) -> None:
-    """Write tensors in files of a bounded size, and where each is."""
-    places: dict[str, str] = {}
-    held: dict[str, torch.Tensor] = {}
-    count = total = size = 0
-    for name, tensor in tensors:
-        if held and size + tensor.nbytes > SHARD_BYTES:
-            count, size = _shard(folder, held, count, places), 0
-        held[name] = tensor
-        size += tensor.nbytes
-        total += tensor.nbytes
-    if not count:
-        save_file(held, folder / "model.safetensors", metadata={"format": "pt"})
-        return
-    _shard(folder, held, count, places)
-    (folder / INDEX).write_text(json.dumps({"metadata": {"total_size": total}, "weight_map": places}, indent=2))
-
-
-def _shard(folder: Path, held: dict[str, torch.Tensor], count: int, places: dict[str, str]) -> int:
-    name = f"model-{count + 1:05d}.safetensors"
-    save_file(held, folder / name, metadata={"format": "pt"})
-    places.update(dict.fromkeys(held, name))
-    held.clear()
-    return count + 1
 
 
 def _card(recipe: MergeRecipe) -> str:
