@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from touchstone_data.core.records import Drop, Record, value_at, with_value
+from touchstone_data.core.records import Drop, Record, with_texts
 from touchstone_data.core.steps import Parameters, RecordWork, Surroundings
 
 Edit = Callable[[str], str]
@@ -14,9 +14,7 @@ def editing(edit: Edit, parameters: Parameters, surroundings: Surroundings) -> R
 
     def work(record: Record) -> Record | Drop:
         for path in paths:
-            value = value_at(record.fields, path)
-            if isinstance(value, str) and (edited := edit(value)) != value:
-                record = with_value(record, path, edited)
+            record = with_texts(record, path, edit)
         return record
 
     return work

@@ -1,16 +1,17 @@
 """Records: the one noun. Pure.
 
 A record is a JSON object with an id and the name of where it came from. Fields are named by paths: `body`,
-`ticket.subject`; a path never goes through lists.
+`ticket.subject`. Paths of texts may go through lists: `messages[].content`; all others do not.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 
 TRAIN = "train"
+EACH = "[]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +57,49 @@ def value_at(fields: Mapping[str, Json], path: str) -> Json:
 
 def text_of(record: Record, paths: Sequence[str]) -> str:
     """Return the texts at some paths as one, a line between them; what is no text is left out."""
-    return "\n".join(value for path in paths if isinstance(value := value_at(record.fields, path), str) and value)
+    return "\n".join(text for path in paths for text in _texts(record.fields, path))
 
 
 def with_value(record: Record, path: str, value: Json) -> Record:
     """Put a value at a path; objects on the way are made where there are none."""
     return replace(record, fields=_put(record.fields, path.split("."), value))
+
+
+def with_texts(record: Record, path: str, edit: Callable[[str], str]) -> Record:
+    """Edit the texts at a path; the same record where nothing changes."""
+    fields = _edited(record.fields, path, edit)
+    return record if fields is record.fields else replace(record, fields=fields)
+
+
+def _texts(fields: Mapping[str, Json], path: str) -> Iterator[str]:
+    head, is_list, rest = path.partition(EACH)
+    value = value_at(fields, head)
+    if not is_list:
+        if isinstance(value, str) and value:
+            yield value
+        return
+    for one in value if isinstance(value, Sequence) and not isinstance(value, str) else ():
+        if isinstance(one, Mapping):
+            yield from _texts(one, rest.removeprefix("."))
+        elif isinstance(one, str) and one and not rest:
+            yield one
+
+
+def _edited(fields: Mapping[str, Json], path: str, edit: Callable[[str], str]) -> Mapping[str, Json]:
+    head, is_list, rest = path.partition(EACH)
+    value = value_at(fields, head)
+    changed = value
+    if not is_list:
+        changed = edit(value) if isinstance(value, str) else value
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        changed = [_edited_one(one, rest.removeprefix("."), edit) for one in value]
+    return fields if changed == value else _put(fields, head.split("."), changed)
+
+
+def _edited_one(one: Json, path: str, edit: Callable[[str], str]) -> Json:
+    if isinstance(one, Mapping):
+        return _edited(one, path, edit)
+    return edit(one) if isinstance(one, str) and not path else one
 
 
 def _put(fields: Mapping[str, Json], path: Sequence[str], value: Json) -> Mapping[str, Json]:
