@@ -93,3 +93,16 @@ def test_files_outside_the_root_are_refused_also_by_links(tmp_path: Path) -> Non
     for path in (secret, inside / "link.jsonl", inside / ".." / "in.jsonl", f"{inside}/%2e%2e/in.jsonl"):
         with pytest.raises(errors.SourceInvalid, match="must lie below"):
             read(files, Path(path))
+
+
+def test_exports_are_read_also_where_files_must_lie_elsewhere(tmp_path: Path) -> None:
+    for folder in ("files", "store/exports", "store/datasets"):
+        (tmp_path / folder).mkdir(parents=True)
+    files = SourceFiles(
+        Resolver(tmp_path / "cache"), file_root=tmp_path / "files", exports_uri=f"file://{tmp_path}/store/exports"
+    )
+    assert len(read(files, write(tmp_path / "store/exports", "in.jsonl"))) == 2
+    for place in ("store/datasets", "store", "store/exports/../datasets"):
+        path = write(tmp_path / place, "in.jsonl")
+        with pytest.raises(errors.SourceInvalid, match="must lie below"):
+            read(files, path)

@@ -7,14 +7,19 @@
 {{- define "touchstone.dataServer" -}}
 {{- $env := list
   (dict "name" "TOUCHSTONE_LISTEN" "value" "0.0.0.0:50051")
+  (dict "name" "TOUCHSTONE_FEEDBACK_LISTEN" "value" "0.0.0.0:50052")
+  (dict "name" "TOUCHSTONE_FEEDBACK_RETENTION_DAYS" "value" (toString .Values.data.server.feedbackRetentionDays))
+  (dict "name" "TOUCHSTONE_FILE_ROOT" "value" "/var/lib/touchstone/work/files")
   (dict "name" "TOUCHSTONE_DRAIN_DELAY_SECONDS" "value" (toString .Values.data.server.drainDelaySeconds))
   (dict "name" "TOUCHSTONE_GRACE_SECONDS" "value" (toString .Values.data.server.graceSeconds))
 -}}
 {{- include "touchstone.container" (dict
   "root" . "name" "server" "image" "data" "module" "touchstone_data" "resources" .Values.data.server.resources
-  "env" (printf "%s\n%s" (toYaml $env) (include "touchstone.dataVariables" .))
-  "ports" (toYaml (list (dict "name" "grpc" "containerPort" 50051)))
+  "env" (printf "%s\n%s\n%s" (toYaml $env) (include "touchstone.dataVariables" .) (include "touchstone.artefactVariables" .))
+  "envFrom" (include "touchstone.artefactEnvFrom" .)
+  "ports" (toYaml (list (dict "name" "grpc" "containerPort" 50051) (dict "name" "feedback" "containerPort" 50052)))
   "probes" (include "touchstone.grpcProbes" .)
+  "mounts" (include "touchstone.artefactMounts" .)
 ) -}}
 {{- end -}}
 

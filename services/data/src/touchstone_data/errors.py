@@ -5,6 +5,20 @@ DomainError
 ├── DispatchIdTaken     the dispatch id belongs to a different pipeline
 ├── PipelineNotFound
 ├── StepBroken          an installed step cannot be loaded
+├── of feedback and annotation:
+│   ├── FeedbackInvalid   feedback, or what is asked of it, has faults; each is named
+│   ├── FeedbackIdTaken   the id belongs to different feedback
+│   ├── QueueInvalid      a queue, or what is asked of it, has faults; each is named
+│   ├── QueueNameTaken    the name belongs to a different queue
+│   ├── QueueNotFound
+│   ├── ItemNotFound      the queue has no such item
+│   ├── QueueFull         it holds as many items as it may
+│   ├── NotClaimed        the annotator does not hold the item
+│   ├── AnnotationTaken   the annotator has labelled the item otherwise
+│   ├── AgreementTooLow   annotators agree too little for an export
+│   ├── ExportTooLarge    narrow what is exported
+│   ├── ExportEmpty       nothing that was chosen can be exported
+│   └── ExportForgotten   something in the export was forgotten meanwhile; export again
 └── of a pipeline, shown in its error:
     ├── SourceUnreachable a source could not be fetched; a later try may succeed
     ├── SourceInvalid     a source is not what the specification says
@@ -173,3 +187,141 @@ class StoreUnavailable(errors.Unavailable):
 
     def __init__(self, uri: str, cause: str) -> None:
         super().__init__(f"{uri} did not take the snapshot: {cause}. Try again.", metadata={"uri": uri, "cause": cause})
+
+
+class FeedbackInvalid(errors.Invalid):
+    """Feedback, or what is asked of it, has faults."""
+
+    reason = "FEEDBACK_INVALID"
+
+
+class FeedbackIdTaken(errors.AlreadyExists):
+    """The id belongs to different feedback."""
+
+    reason = "FEEDBACK_ID_TAKEN"
+
+    def __init__(self, feedback_id: str) -> None:
+        super().__init__(
+            f"The feedback {feedback_id!r} was recorded with other content. Use a new id, or delete it first.",
+            metadata={"feedback_id": feedback_id},
+        )
+
+
+class QueueInvalid(errors.Invalid):
+    """A queue, or what is asked of it, has faults."""
+
+    reason = "QUEUE_INVALID"
+
+
+class QueueNameTaken(errors.AlreadyExists):
+    """The name belongs to a different queue."""
+
+    reason = "QUEUE_NAME_TAKEN"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"The queue {name!r} has another specification, and a queue never changes. Use a new name.",
+            metadata={"queue": name},
+        )
+
+
+class QueueNotFound(errors.NotFound):
+    """There is no queue of this name."""
+
+    reason = "QUEUE_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no queue {name!r}. Make it with CreateQueue.", metadata={"queue": name})
+
+
+class ItemNotFound(errors.NotFound):
+    """The queue has no such item."""
+
+    reason = "ITEM_NOT_FOUND"
+
+    def __init__(self, queue: str, item_id: str) -> None:
+        super().__init__(
+            f"The queue {queue!r} has no item {item_id!r}; it may have been forgotten. Claim another.",
+            metadata={"queue": queue, "item_id": item_id},
+        )
+
+
+class QueueFull(errors.FailedPrecondition):
+    """The queue holds as many items as it may."""
+
+    reason = "QUEUE_FULL"
+
+    def __init__(self, queue: str, most: int) -> None:
+        super().__init__(
+            f"The queue {queue!r} would hold more than {most} items. Take a sample, or make another queue.",
+            metadata={"queue": queue, "most": str(most)},
+        )
+
+
+class NotClaimed(errors.FailedPrecondition):
+    """The annotator does not hold the item."""
+
+    reason = "NOT_CLAIMED"
+
+    def __init__(self, item_id: str, annotator: str, why: str) -> None:
+        super().__init__(
+            f"{annotator!r} does not hold the item {item_id!r}: {why}. Claim another with ClaimItem.",
+            metadata={"item_id": item_id, "annotator": annotator, "why": why},
+        )
+
+
+class AnnotationTaken(errors.AlreadyExists):
+    """The annotator has labelled the item otherwise."""
+
+    reason = "ANNOTATION_TAKEN"
+
+    def __init__(self, item_id: str, annotator: str) -> None:
+        super().__init__(
+            f"{annotator!r} has given the item {item_id!r} another label already, and annotations never change.",
+            metadata={"item_id": item_id, "annotator": annotator},
+        )
+
+
+class AgreementTooLow(errors.FailedPrecondition):
+    """Annotators agree too little for an export."""
+
+    reason = "AGREEMENT_TOO_LOW"
+
+    def __init__(self, queue: str, alpha: float | None, least: float) -> None:
+        told = "cannot be told" if alpha is None else f"is {alpha:.3f}"
+        super().__init__(
+            f"Krippendorff's alpha of the queue {queue!r} {told}; {least:g} is asked. Improve the guideline and "
+            "make a new queue, or set `allow_low_agreement`.",
+            metadata={"queue": queue, "alpha": "" if alpha is None else str(alpha), "least": str(least)},
+        )
+
+
+class ExportTooLarge(errors.FailedPrecondition):
+    """What is to be exported is too large."""
+
+    reason = "EXPORT_TOO_LARGE"
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The export would be larger than {most_bytes} bytes. Narrow it by revision or by time.",
+            metadata={"most_bytes": str(most_bytes)},
+        )
+
+
+class ExportEmpty(errors.FailedPrecondition):
+    """Nothing that was chosen can be exported."""
+
+    reason = "EXPORT_EMPTY"
+
+    def __init__(self, left_out: str) -> None:
+        why = f"All that was chosen was left out ({left_out})" if left_out else "Nothing was chosen"
+        super().__init__(f"{why}: there is nothing to export.", metadata={"left_out": left_out})
+
+
+class ExportForgotten(errors.Conflict):
+    """Something in the export was forgotten meanwhile."""
+
+    reason = "EXPORT_FORGOTTEN"
+
+    def __init__(self) -> None:
+        super().__init__("Something in the export was forgotten while it was written. Export again.")

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from touchstone_runtime.jobs import Job, JobState
 
 from touchstone_data.core.accounts import UnitAccount
+from touchstone_data.core.feedback import Feedback, Filter, Layout, Recorded, Signal
 from touchstone_data.core.generation import Program, Prompt, Reply
 from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
+from touchstone_data.core.queues import Annotation, Item, Progress, QueueSpec
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.spec import Model, PipelineSpec, Source
 from touchstone_data.core.steps import Corpus, Decision, Observations
@@ -278,6 +280,184 @@ class SnapshotFolder(Protocol):
         Raises:
             StoreUnavailable: The store did not take it.
         """
+        ...
+
+
+class Forgotten(NamedTuple):
+    """What was forgotten."""
+
+    feedback: int
+    items: int
+    """Of queues, with their annotations."""
+    exports: tuple[str, ...]
+    """Addresses of exports that held some of it."""
+
+
+class FeedbackRecord(Protocol):
+    """The record of feedback. Blocking."""
+
+    def record(self, feedback: Feedback, retention: timedelta) -> Recorded:
+        """Record feedback; the same again returns what is recorded.
+
+        Raises:
+            FeedbackIdTaken: The id belongs to different feedback.
+        """
+        ...
+
+    def page(self, chosen: Filter, size: int, after: str) -> Sequence[Recorded]:
+        """Read feedback in the order of recording.
+
+        Args:
+            chosen: Which.
+            size: How much.
+            after: Id of the last that was read; empty: from the beginning. One that is gone ends the pages.
+        """
+        ...
+
+    def counts(self, chosen: Filter) -> Mapping[str, Mapping[Signal, int]]:
+        """Count feedback by revision and signal."""
+        ...
+
+    def expired(self, most: int) -> Sequence[str]:
+        """Name feedback whose time is over."""
+        ...
+
+    def ids(self, chosen: Filter) -> Sequence[str]:
+        """Name feedback, in the order of ids."""
+        ...
+
+    def forget(self, ids: Sequence[str]) -> Forgotten:
+        """Remove feedback with all that was made of it in the record, and withdraw the exports that hold it."""
+        ...
+
+
+class ClaimedItem(NamedTuple):
+    """An item that an annotator holds."""
+
+    item: Item
+    until: datetime
+
+
+class Queue(NamedTuple):
+    """A queue as it is recorded."""
+
+    spec: QueueSpec
+    created_at: datetime
+
+
+class Queues(Protocol):
+    """The record of annotation queues. Blocking."""
+
+    def create(self, spec: QueueSpec) -> Queue:
+        """Record a queue; the same name returns the recorded one."""
+        ...
+
+    def get(self, name: str) -> Queue:
+        """Read a queue. Raises QueueNotFound."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """Name all queues, in order."""
+        ...
+
+    def add(self, name: str, items: Sequence[Item]) -> int:
+        """Add items of records, and return how many are new.
+
+        Raises:
+            QueueNotFound: There is no such queue.
+            QueueFull: It would hold too many.
+        """
+        ...
+
+    def add_feedback(self, name: str, ids: Sequence[str]) -> int:
+        """Add items of feedback; what was forgotten meanwhile is left out. Raises as `add`."""
+        ...
+
+    def claim(self, name: str, annotator: str) -> ClaimedItem | None:
+        """Give an item; the one that the annotator holds, if he does. Raises QueueNotFound."""
+        ...
+
+    def submit(self, name: str, annotation: Annotation) -> None:
+        """Take a label.
+
+        Raises:
+            ItemNotFound: There is no such item.
+            NotClaimed: The annotator does not hold it.
+            AnnotationTaken: He has given it another label.
+        """
+        ...
+
+    def skip(self, name: str, item_id: str, annotator: str, reason: str) -> None:
+        """Give an item back. Raises as `submit`."""
+        ...
+
+    def progress(self, name: str) -> Progress:
+        """Count. Raises QueueNotFound."""
+        ...
+
+    def annotations(self, name: str) -> Sequence[Annotation]:
+        """Read all annotations, by item and annotator."""
+        ...
+
+
+class Exporting(NamedTuple):
+    """An export that is being written."""
+
+    uri: str
+    digest: str
+    records: int
+    left_out: Mapping[str, int]
+    """What was chosen and cannot be exported, by reason."""
+    content: bytes
+
+
+class Exports(Protocol):
+    """The record of exports: which feedback is in which, so that forgetting reaches them. Blocking."""
+
+    def of_feedback(self, chosen: Filter, layout: Layout, uri: Callable[[str], str]) -> Exporting:
+        """Read feedback as training records and record the export, in one transaction.
+
+        Args:
+            chosen: Which.
+            layout: As what.
+            uri: Gives the address for a digest.
+
+        Raises:
+            ExportTooLarge: There is too much.
+            ExportEmpty: There is nothing.
+        """
+        ...
+
+    def of_queue(self, name: str, uri: Callable[[str], str]) -> Exporting:
+        """Read the complete items of a queue with their annotations and record the export. Raises as `of_feedback`."""
+        ...
+
+    def is_valid(self, digest: str) -> bool:
+        """Say whether nothing of an export was forgotten."""
+        ...
+
+    def withdrawn(self) -> Sequence[str]:
+        """Name, by digest, exports that hold something that was forgotten and may still lie in the store."""
+        ...
+
+    def remove(self, digest: str) -> None:
+        """Forget a withdrawn export, when its file is gone."""
+        ...
+
+
+class ExportStore(Protocol):
+    """Where exports lie. Blocking."""
+
+    def uri(self, digest: str) -> str:
+        """Say where a file of a digest lies."""
+        ...
+
+    def put(self, digest: str, content: bytes) -> None:
+        """Write a file. Raises ArtefactUnavailable."""
+        ...
+
+    def delete(self, digest: str) -> None:
+        """Remove a file; an absent one is fine. Raises ArtefactUnavailable."""
         ...
 
 

@@ -17,6 +17,13 @@ class CommonSettings:
     """Celery broker. Required."""
     job_lease_seconds: float = setting(default=30.0, minimum=1, maximum=600)
     """After this time without a sign of life a unit of work is given to another worker."""
+    artefacts_uri: str = setting(example="file:///var/lib/touchstone/artefacts")
+    """fsspec URI of the store that snapshots and exports go to. Required."""
+    cache_dir: Path | None = None
+    """Folder of downloaded sources. Unset: in `artefacts_uri` if that is a folder, else in the home."""
+    file_root: Path = Path("/")
+    """`file://` addresses of a specification must lie below it, or be exports. In a cluster, set it to a volume that
+    holds nothing else: whoever may start a pipeline reads and writes what lies there."""
     log_format: LogFormat = "json"
     """`json` or `text`."""
     otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -29,6 +36,13 @@ class ServerSettings(CommonSettings):
 
     listen: str = setting(example="127.0.0.1:50051")
     """`HOST:PORT` of the gRPC server. Required."""
+    feedback_listen: str = setting(default="", example="127.0.0.1:50052")
+    """`HOST:PORT` of a door that serves FeedbackService and nothing else: those who may give feedback need not be able
+    to read it, nor to start pipelines. Empty: only `listen`, which serves all."""
+    feedback_retention_days: int = setting(default=180, minimum=1, maximum=3650)
+    """How long feedback is kept that does not say it."""
+    sweep_seconds: float = setting(default=60.0, minimum=0.1, maximum=86400)
+    """How often feedback is looked through for what has been kept for its time."""
     repair_seconds: float = setting(default=2.0, minimum=0.1, maximum=600)
     """How often pipelines are looked through for work that was lost."""
     drain_delay_seconds: float = setting(default=0.0, minimum=0, maximum=600)
@@ -43,16 +57,9 @@ class ServerSettings(CommonSettings):
 class WorkerSettings(CommonSettings):
     """Settings of `python -m touchstone_data.worker`."""
 
-    artefacts_uri: str = setting(example="file:///var/lib/touchstone/artefacts")
-    """fsspec URI of the store that snapshots go to. Required."""
     work_dir: Path = setting(example="/var/lib/touchstone/data")
     """Folder of shards under way, shared by all workers: a volume where there are several machines. It takes up to
     three times the size of the sources for as long as a pipeline runs. Required."""
-    cache_dir: Path | None = None
-    """Folder of downloaded sources. Unset: in `artefacts_uri` if that is a folder, else in the home."""
-    file_root: Path = Path("/")
-    """`file://` addresses of a specification must lie below it. In a cluster, set it to a volume that holds nothing
-    else: whoever may start a pipeline reads and writes what lies there."""
     inference_address: str | None = None
     """`HOST:PORT` of the router, for pipelines with models. Unset: those fail, and say so."""
     token_file: Path | None = None

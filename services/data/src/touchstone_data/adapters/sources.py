@@ -34,15 +34,18 @@ _COMPRESSED = {".gz", ".bz2", ".xz"}
 class SourceFiles:
     """Opens sources by their address."""
 
-    def __init__(self, resolver: Resolver, *, file_root: Path) -> None:
+    def __init__(self, resolver: Resolver, *, file_root: Path, exports_uri: str = "") -> None:
         """Prepare.
 
         Args:
             resolver: Fetches and verifies.
-            file_root: `file://` sources must lie below it.
+            file_root: `file://` sources must lie below it, …
+            exports_uri: … or below this, if it is a folder.
         """
         self._resolver = resolver
-        self._file_root = file_root.resolve()
+        self._roots = [file_root.resolve()]
+        if exports_uri.startswith("file://"):
+            self._roots.append(Path(exports_uri.removeprefix("file://")).resolve())
 
     def open(self, source: Source) -> Opened:
         """Fetch a source and begin to read it."""
@@ -52,7 +55,7 @@ class SourceFiles:
 
     def _fetched(self, source: Source) -> tuple[Path, str]:
         try:
-            places.check(source.uri, self._file_root)
+            places.check(source.uri, *self._roots)
             found = self._resolver.resolve_sync(source.uri, digest=source.digest)
         except DomainError as error:
             if error.is_retryable:

@@ -48,7 +48,7 @@ def spec_from(request: pb.StartPipelineRequest) -> PipelineSpec:
         raise errors.SpecInvalid(unknown)
     return PipelineSpec(
         name=spec.name,
-        sources=tuple(_source(source) for source in spec.sources),
+        sources=tuple(source_from(source) for source in spec.sources),
         text_fields=tuple(spec.text_fields) or DEFAULT_TEXT_FIELDS,
         steps=tuple(StepUse(name=step.name, parameters=document(step.parameters)) for step in spec.steps),
         output_uri=spec.output_uri,
@@ -114,7 +114,8 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _source(source: pb.Source) -> Source:
+def source_from(source: pb.Source) -> Source:
+    """Read a source whose format is known."""
     return Source(
         name=source.name,
         uri=source.uri,

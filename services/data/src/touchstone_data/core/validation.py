@@ -39,7 +39,7 @@ def spec_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viola
         if count > 1:
             yield Violation("spec.sources", f"{count} sources are named {name!r}. Give each its own name.")
     for place, source in enumerate(spec.sources):
-        yield from _source_faults(source, f"spec.sources[{place}]")
+        yield from source_faults(source, f"spec.sources[{place}]")
     for place, path in enumerate(spec.text_fields):
         if not _PATH.fullmatch(path):
             yield Violation(f"spec.text_fields[{place}]", "Must be a path of names with dots between them.")
@@ -97,7 +97,8 @@ def _one_model_faults(model: Model, path: str) -> Iterator[Violation]:
         yield Violation(f"{path}.digest", "Must be sha256: and 64 lower-case hexadecimal digits.")
 
 
-def _source_faults(source: Source, path: str) -> Iterator[Violation]:
+def source_faults(source: Source, path: str) -> Iterator[Violation]:
+    """Check a source."""
     yield from _label_faults(source.name, f"{path}.name")
     yield from _uri_faults(source.uri, f"{path}.uri", SOURCE_SCHEMES)
     if source.digest and not _DIGEST.fullmatch(source.digest):

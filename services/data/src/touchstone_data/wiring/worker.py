@@ -13,6 +13,7 @@ from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_data.adapters import plugins
 from touchstone_data.adapters.database import PipelineDatabase
+from touchstone_data.adapters.export_store import ExportShelf
 from touchstone_data.adapters.inference import GrpcModels, NoModels
 from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
@@ -63,13 +64,15 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     maker = Maker(steps, ResolverTools(resolver, file_root=settings.file_root))
     trials = ProcessTrials(loop, parallel=len(os.sched_getaffinity(0)))
+    exports_uri = ExportShelf(settings.artefacts_uri).root
+    sources = SourceFiles(resolver, file_root=settings.file_root, exports_uri=exports_uri)
     shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
     return Working(
         pipelines,
         Course(pipelines, jobs, sender, steps),
         FolderWorkshops(settings.work_dir / "shards"),
         {
-            StageKind.READ: Reading(SourceFiles(resolver, file_root=settings.file_root)),
+            StageKind.READ: Reading(sources),
             StageKind.WORK: ShardWork(maker, loop.run(_models(settings, loop)), trials),
             StageKind.DECIDE: Deciding(maker),
             StageKind.WRITE: Writing(

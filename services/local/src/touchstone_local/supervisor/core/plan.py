@@ -192,12 +192,12 @@ def _evaluation(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
 
 
 def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
+    artefacts = {"TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri()}
     working = {
         "TOUCHSTONE_WORK_DIR": str(options.folder.pipelines),
-        "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
     }
-    return _pair(options, "data", options.addresses.data, worker=working)
+    return _pair(options, "data", options.addresses.data, both=artefacts, worker=working)
 
 
 def _finetuning(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
