@@ -11,8 +11,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from scipy.stats import binomtest
-
 from touchstone_data.core.records import Drop, Json
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -105,6 +103,8 @@ def share(successes: int, trials: int) -> Share | None:
     """Return a share with its interval after Wilson (1927); None of nothing."""
     if not trials:
         return None
+    from scipy.stats import binomtest  # noqa: PLC0415 - its import takes a second
+
     interval = binomtest(successes, trials).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return Share(successes / trials, float(interval.low), float(interval.high))
 

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from touchstone_local.cli import demonstration, evaluations, models, objects, planning, platforms, telemetry
+from touchstone_local.cli import curation, demonstration, evaluations, models, objects, planning, platforms, telemetry
 from touchstone_local.cli.context import Session, session_options
 
 EXIT_FAILURE = 1
@@ -26,6 +26,7 @@ for command in (
     *objects.COMMANDS,
     *models.COMMANDS,
     *evaluations.COMMANDS,
+    *curation.COMMANDS,
     *telemetry.COMMANDS,
     *planning.COMMANDS,
     *demonstration.COMMANDS,
