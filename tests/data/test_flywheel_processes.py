@@ -21,6 +21,7 @@ from touchstone.data.v1 import feedback_service_pb2_grpc as feedback_grpc
 from touchstone_runtime import channels
 
 DIGEST = "sha256:" + "a" * 64
+EXAMPLE = Path(__file__).parents[2] / "examples/feedback/flywheel.py"
 
 
 class Server:
@@ -36,11 +37,15 @@ class Server:
             "TOUCHSTONE_FILE_ROOT": str(root),
             "TOUCHSTONE_LISTEN": self.address,
             "TOUCHSTONE_FEEDBACK_LISTEN": self.feedback_address,
+            "TOUCHSTONE_WORK_DIR": f"{root}/work",
         }
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen([sys.executable, "-m", "touchstone_data"], env=self._environment)
+        self.process = self.run("touchstone_data")
+
+    def run(self, module: str) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen([sys.executable, "-m", module], env=self._environment)
 
     def kill(self) -> None:
         self.process.kill()
@@ -133,3 +138,27 @@ async def test_the_door_for_feedback_takes_feedback_and_serves_nothing_else(serv
         assert await listed(pb_grpc.CurationServiceStub(channel)) == {"f-00001"}
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
+
+
+def test_the_example_turns_the_wheel_once(tmp_path: Path, broker_url: str, free_tcp_port_factory: Any) -> None:
+    database_url = f"sqlite:///{tmp_path}/data.sqlite"
+    server = Server(tmp_path, broker_url, database_url, (free_tcp_port_factory(), free_tcp_port_factory()))
+    worker = server.run("touchstone_data.worker")
+    try:
+        asyncio.run(until_serving(server.address))
+        command = [sys.executable, str(EXAMPLE), server.address]
+        found = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    finally:
+        server.kill()
+        worker.kill()
+        worker.wait()
+    assert found.returncode == 0, found.stdout + found.stderr
+    told = found.stdout.splitlines()
+    assert told[0].startswith("alpha 0.")
+    assert "  ann and ben: 1.00" in told
+    assert told[-1].startswith(f"snapshot of 30 records: file://{tmp_path}/artefacts/datasets/letters-")
+
+
+async def until_serving(address: str) -> None:
+    async with channels.connect(address) as channel:
+        await data_grpc.DataServiceStub(channel).ListSteps(data_pb.ListStepsRequest(), wait_for_ready=True)

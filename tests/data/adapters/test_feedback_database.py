@@ -234,3 +234,17 @@ def test_the_same_rows_are_the_same_file(scene: Scene) -> None:
     assert (again.digest, again.left_out) == (first.digest, {"no better answer": 1})
     with pytest.raises(errors.ExportEmpty, match="1 no better answer"):
         scene.exporter().feedback(Filter(signals=(Signal.COMMENT,)), Layout.PREFERENCE)
+
+
+def test_of_many_that_export_the_same_at_once_all_get_the_same_file(scene: Scene) -> None:
+    for number in range(40):
+        scene.feedback.record(given(number), MONTH)
+    together = threading.Barrier(8)
+
+    def export(_: int) -> str:
+        together.wait()
+        return scene.exporter().feedback(Filter(), Layout.CHAT).digest
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(export, range(8)))) == 1
+    assert len(scene.files()) == 1

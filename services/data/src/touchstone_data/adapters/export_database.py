@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import orjson
 from sqlalchemy import Engine, delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from touchstone_runtime import databases, revisions
 from touchstone_runtime.jobs import Base
@@ -39,14 +40,18 @@ class ExportDatabase:
     def of_feedback(self, chosen: Filter, layout: Layout, uri: Callable[[str], str]) -> Exporting:
         """Read feedback as training records and record the export."""
         query = filtered(select(FeedbackRow), chosen).order_by(FeedbackRow.id)
-        with Session(self._engine) as session, session.begin():
+
+        def export(session: Session) -> Exporting:
             rows = session.scalars(query.with_for_update(read=True, key_share=True).execution_options(yield_per=BATCH))
             records = (feedback.exported(recorded(row).feedback, layout) for row in rows)
             return _record(session, records, uri)
 
+        return self._in_transaction(export)
+
     def of_queue(self, name: str, uri: Callable[[str], str]) -> Exporting:
         """Read the complete items of a queue with their annotations and record the export."""
-        with Session(self._engine) as session, session.begin():
+
+        def export(session: Session) -> Exporting:
             spec = locked_spec(session, name)
             given = defaultdict(list)
             for one in submitted(session, name):
@@ -60,6 +65,8 @@ class ExportDatabase:
                 for row in rows
             )
             return _record(session, records, uri)
+
+        return self._in_transaction(export)
 
     def is_valid(self, digest: str) -> bool:
         """Say whether nothing of an export was forgotten."""
@@ -79,6 +86,14 @@ class ExportDatabase:
             session.execute(delete(ExportedRow).where(ExportedRow.digest == digest))
             session.execute(delete(ExportRow).where(ExportRow.digest == digest))
 
+    def _in_transaction(self, export: Callable[[Session], Exporting]) -> Exporting:
+        try:
+            with Session(self._engine) as session, session.begin():
+                return export(session)
+        except IntegrityError:  # another process recorded the same export first: now it is found
+            with Session(self._engine) as session, session.begin():
+                return export(session)
+
 
 def _record(session: Session, records: Iterable[Mapping[str, Json] | Drop], uri: Callable[[str], str]) -> Exporting:
     """Write records as JSON lines, and note what is in them."""
@@ -95,7 +110,7 @@ def _record(session: Session, records: Iterable[Mapping[str, Json] | Drop], uri:
         held.add(str(value_at(record, "lineage.feedback_id") or ""))
     if not lines:
         raise errors.ExportEmpty(", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items())))
-    content = b"".join(lines)
+    content = b"".join(sorted(lines))  # databases have several orders of their own
     digest = revisions.digest_bytes(content)
     if session.get(ExportRow, digest) is None:
         session.add(ExportRow(digest=digest, uri=uri(digest), is_withdrawn=False))

@@ -94,7 +94,10 @@ class FeedbackDatabase:
     def forget(self, ids: Sequence[str]) -> Forgotten:
         """Remove feedback with all that was made of it in the record, and withdraw the exports that hold it."""
         with Session(self._engine) as session, session.begin():
-            gone = _count(session, delete(FeedbackRow).where(FeedbackRow.id.in_(ids)))
+            # Everybody locks in the order of ids, or two could wait for each other.
+            chosen = FeedbackRow.id.in_(ids)
+            session.execute(select(FeedbackRow.id).where(chosen).order_by(FeedbackRow.id).with_for_update())
+            gone = _count(session, delete(FeedbackRow).where(chosen))
             made = ItemRow.feedback_id.in_(ids)
             queues = select(ItemRow.queue).where(made).distinct()
             session.execute(

@@ -4,7 +4,17 @@ import sys
 
 import click
 
-from touchstone_local.cli import curation, demonstration, evaluations, models, objects, planning, platforms, telemetry
+from touchstone_local.cli import (
+    demonstration,
+    evaluations,
+    feedback,
+    models,
+    objects,
+    planning,
+    platforms,
+    queues,
+    telemetry,
+)
 from touchstone_local.cli.context import Session, session_options
 
 EXIT_FAILURE = 1
@@ -26,7 +36,8 @@ for command in (
     *objects.COMMANDS,
     *models.COMMANDS,
     *evaluations.COMMANDS,
-    *curation.COMMANDS,
+    *feedback.COMMANDS,
+    *queues.COMMANDS,
     *telemetry.COMMANDS,
     *planning.COMMANDS,
     *demonstration.COMMANDS,
