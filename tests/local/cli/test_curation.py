@@ -4,13 +4,15 @@ import asyncio
 import io
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from touchstone_data.api.feedback_servicer import FeedbackServicer
 from touchstone_data.settings import ServerSettings
 from touchstone_data.wiring import server
+from touchstone_local import curating
+from touchstone_local.annotating import Annotating
 from touchstone_local.cli import app
 from touchstone_runtime import databases, testing
 
@@ -26,6 +28,7 @@ class Desk:
     ) -> None:
         self.address, self.folder = address, folder
         self._capsys, self._monkeypatch = capsys, monkeypatch
+        self.forget: Callable[[str], object]
 
     def run(self, *arguments: str, typed: str = "", code: int = 0) -> str:
         self._monkeypatch.setattr("sys.stdin", io.StringIO(typed))
@@ -77,7 +80,9 @@ def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     assert is_up.wait(30)
-    yield Desk(addresses[0], tmp_path, capsys, monkeypatch)
+    found = Desk(addresses[0], tmp_path, capsys, monkeypatch)
+    found.forget = lambda feedback_id: feedback.forget(feedback_id=feedback_id)
+    yield found
     is_over.set()
     thread.join()
     engine.dispose()
@@ -155,3 +160,35 @@ def test_objects_are_asked_field_by_field_and_held_to_the_schema(desk: Desk) -> 
 def test_a_queue_that_is_not_there_is_told_without_a_traceback(desk: Desk) -> None:
     assert "There is no queue 'other'" in desk.run("annotate", "other", "--as", "ann", code=app.EXIT_FAILURE)
     assert "There is no queue 'other'" in desk.run("queue", "fill", "other", code=app.EXIT_FAILURE)
+
+
+class Interrupted:
+    """A terminal at which the first item is forgotten before its label is typed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.said: list[str] = []
+        self._desk = desk
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def ask(self, question: str) -> str:
+        if len(self.said) == 2:  # the guideline and the item
+            self._desk.forget(self.said[1].splitlines()[1].removeprefix("── "))
+        return "billing"
+
+
+def test_a_session_goes_on_when_an_item_is_forgotten_in_between(desk: Desk) -> None:
+    desk.give()
+    files = ("--guideline", desk.write("g.md", "Say which."), "--choice", "billing", "--choice", "shipping")
+    desk.run("queue", "create", "tickets", *files)
+    desk.run("queue", "fill", "tickets")
+    terminal = Interrupted(desk)
+
+    async def annotate() -> int:
+        async with curating.connected(desk.address) as client:
+            return await Annotating(client=client, queue="tickets", annotator="ann", terminal=terminal).run()
+
+    assert asyncio.run(annotate()) == 2
+    assert "has no item" in terminal.said[2]
+    assert terminal.said[-1] == "Nothing is left for you now."

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from google.protobuf import json_format
 from touchstone.data.v1 import curation_service_pb2 as pb
-from touchstone_runtime.errors import Invalid
+from touchstone_runtime.errors import FailedPrecondition, Invalid, NotFound
 
 from touchstone_local import curating
 from touchstone_local.curating import TIMEOUT_SECONDS, Client
@@ -81,6 +81,9 @@ class Annotating:
             except Invalid as error:
                 self.terminal.say("\n".join(f"{fault.field}: {fault.description}" for fault in error.violations))
                 continue
+            except (FailedPrecondition, NotFound) as error:  # the time ran out, or the item was forgotten
+                self.terminal.say(error.message)
+                return SKIP
             return label
 
     async def _send(

@@ -44,16 +44,19 @@ class FeedbackDatabase:
             recorded_at=naive(now),
             expires_at=naive(now + retention),
         )
-        digest = row.digest
         try:
-            with Session(self._engine) as session, session.begin():
+            with Session(self._engine, expire_on_commit=False) as session, session.begin():
                 if session.get(FeedbackRow, feedback.id) is None:
                     session.add(row)
+                    session.flush()
+                    return recorded(row)
         except IntegrityError:
             pass  # another process was first: what it recorded is read below
         with Session(self._reading) as session, session.begin():
             found = session.get(FeedbackRow, feedback.id)
-            if found is None or found.digest != digest:
+            if found is None:  # it was recorded, and forgotten since: that stays so
+                return recorded(row)
+            if found.digest != row.digest:
                 raise errors.FeedbackIdTaken(feedback.id)
             return recorded(found)
 

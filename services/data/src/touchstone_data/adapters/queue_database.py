@@ -24,7 +24,7 @@ from touchstone_data.core.queues import MAX_ITEMS, Annotation, Item, Progress, Q
 from touchstone_data.ports import ClaimedItem, Queue
 
 BATCH = 500
-"""Rows of one statement; SQLite takes a bounded number of variables."""
+"""Rows that are in memory at once."""
 
 
 class State(StrEnum):
@@ -77,15 +77,13 @@ class QueueDatabase:
     def add_feedback(self, name: str, ids: Sequence[str]) -> int:
         """Add items of feedback."""
         with Session(self._engine) as session, session.begin():
-            # Feedback is locked before queues here and by who forgets it.
-            batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
-            for batch in batches:
-                there = select(FeedbackRow.id).where(FeedbackRow.id.in_(batch)).order_by(FeedbackRow.id)
-                session.execute(there.with_for_update(read=True, key_share=True))
+            # Everybody locks feedback before queues, and in the order of ids.
+            there = select(FeedbackRow.id).where(FeedbackRow.id.in_(ids)).order_by(FeedbackRow.id)
+            session.execute(there.with_for_update(read=True, key_share=True))
             spec, added = locked_spec(session, name), 0
             present = _present(session, name)
-            for batch in batches:
-                rows = session.scalars(select(FeedbackRow).where(FeedbackRow.id.in_(batch)))
+            for start in range(0, len(ids), BATCH):
+                rows = session.scalars(select(FeedbackRow).where(FeedbackRow.id.in_(ids[start : start + BATCH])))
                 added += _add(session, spec, [_item(row) for row in rows], present)
                 session.expunge_all()
             return added

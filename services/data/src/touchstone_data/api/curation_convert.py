@@ -1,7 +1,6 @@
 """Queues, annotations and exports: protos to our values and back. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 
 from touchstone.data.v1 import curation_service_pb2 as pb
 from touchstone_runtime.errors import Violation
@@ -11,10 +10,9 @@ from touchstone_data.api import convert
 from touchstone_data.api.feedback_convert import time_to
 from touchstone_data.core.feedback import Signal
 from touchstone_data.core.queues import DEFAULT_ANNOTATORS, DEFAULT_LEASE_SECONDS, Annotation, QueueSpec
-from touchstone_data.core.reliability import Reliability
 from touchstone_data.core.spec import Source
 from touchstone_data.ports import ClaimedItem, Exporting
-from touchstone_data.service.annotating import Standing
+from touchstone_data.service.annotating import Look, Standing
 from touchstone_data.service.feedback import Summary
 
 MAX_DISPUTES = 50
@@ -73,14 +71,14 @@ def queue_to(standing: Standing) -> pb.Queue:
     )
 
 
-def look_to(standing: Standing, found: Reliability, annotations: Sequence[Annotation]) -> pb.GetQueueResponse:
+def look_to(look: Look) -> pb.GetQueueResponse:
     """Write a queue with how far annotators agree."""
-    shown = found.disputed[:MAX_DISPUTES]
-    by_item: defaultdict[str, list[Annotation]] = defaultdict(list)
-    for one in annotations:
-        by_item[one.item_id].append(one)
+    found = look.reliability
+    by_item: defaultdict[str, list[pb.Annotation]] = defaultdict(list)
+    for one in look.annotations:
+        by_item[one.item_id].append(annotation_to(one))
     return pb.GetQueueResponse(
-        queue=queue_to(standing),
+        queue=queue_to(look.standing),
         agreement=pb.QueueAgreement(
             alpha=found.alpha,
             ci_low=found.interval.low if found.interval else None,
@@ -92,7 +90,7 @@ def look_to(standing: Standing, found: Reliability, annotations: Sequence[Annota
                 for pair in found.pairs
             ],
         ),
-        disputes=[pb.Dispute(item_id=item, annotations=_annotations(by_item[item])) for item in shown],
+        disputes=[pb.Dispute(item_id=item, annotations=by_item[item]) for item in found.disputed[:MAX_DISPUTES]],
         disputed=len(found.disputed),
     )
 
@@ -129,7 +127,3 @@ def summary_to(found: Summary) -> pb.FeedbackSummary:
 def export_to(found: Exporting) -> pb.Export:
     """Write an export."""
     return pb.Export(uri=found.uri, digest=found.digest, records=found.records, left_out=found.left_out)
-
-
-def _annotations(found: Iterable[Annotation]) -> list[pb.Annotation]:
-    return [annotation_to(one) for one in found]

@@ -85,7 +85,7 @@ class CurationServicer(pb_grpc.CurationServiceServicer):
 
     async def GetQueue(self, request: pb.GetQueueRequest, context: Any) -> pb.GetQueueResponse:  # noqa: N802
         """Return a queue."""
-        return convert.look_to(*await asyncio.to_thread(self._annotations.look, request.queue))
+        return convert.look_to(await asyncio.to_thread(self._annotations.look, request.queue))
 
     async def ListQueues(self, request: pb.ListQueuesRequest, context: Any) -> pb.ListQueuesResponse:  # noqa: N802
         """List all queues."""

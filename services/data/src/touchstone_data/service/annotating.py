@@ -46,6 +46,15 @@ class Standing(NamedTuple):
     progress: Progress
 
 
+class Look(NamedTuple):
+    """A queue looked at closely."""
+
+    standing: Standing
+    reliability: Reliability
+    annotations: Sequence[Annotation]
+    """All of them, by item and annotator."""
+
+
 class AnnotationDesk:
     """Keeps queues, gives items out and takes labels."""
 
@@ -76,10 +85,12 @@ class AnnotationDesk:
             QueueNotFound: There is no such queue.
             QueueFull: It would hold too many items.
         """
-        self._check(consent.filter_faults(filter_, "feedback"), chosen)
+        _check(consent.filter_faults(filter_, "feedback"), chosen)
         ids = self._feedback.ids(filter_)
         if chosen.sample:
             ids = heapq.nsmallest(chosen.sample, ids, key=lambda one: _drawn(one, chosen.seed))
+        if len(ids) > queues.MAX_ITEMS:
+            raise errors.QueueFull(name, queues.MAX_ITEMS)
         added = self._record.add_feedback(name, ids)
         return Added(added, len(ids) - added, {})
 
@@ -93,7 +104,7 @@ class AnnotationDesk:
             SourceUnreachable: The file could not be fetched.
             SourceInvalid: It is not what `source` says.
         """
-        self._check(source_faults(source, "source"), chosen)
+        _check(source_faults(source, "source"), chosen)
         self._record.get(name)
         opened, left_out = self._sources.open(source), Counter[str]()
         most = chosen.sample or queues.MAX_ITEMS + 1  # one more tells that there are too many
@@ -116,7 +127,7 @@ class AnnotationDesk:
 
     def claim(self, name: str, annotator: str) -> ClaimedItem | None:
         """Give an item; None where nothing is left for this person. Raises QueueInvalid, QueueNotFound."""
-        self._check(consent.id_faults(annotator, "annotator"))
+        _check(consent.id_faults(annotator, "annotator"))
         return self._record.claim(name, annotator)
 
     def submit(self, name: str, item_id: str, annotator: str, label: str) -> Annotation:
@@ -147,19 +158,20 @@ class AnnotationDesk:
         """List the queues by name."""
         return [Standing(self._record.get(name), self._record.progress(name)) for name in self._record.names()]
 
-    def look(self, name: str) -> tuple[Standing, Reliability, Sequence[Annotation]]:
-        """Read a queue, how far annotators agree, and all annotations. Raises QueueNotFound."""
+    def look(self, name: str) -> Look:
+        """Read a queue with how far annotators agree. Raises QueueNotFound."""
         queue = self._record.get(name)
         annotations = self._record.annotations(name)
-        found = reliability.judge(queue.spec, annotations)
-        return Standing(queue, self._record.progress(name)), found, annotations
+        standing = Standing(queue, self._record.progress(name))
+        return Look(standing, reliability.judge(queue.spec, annotations), annotations)
 
-    def _check(self, faults: Iterator[Violation], chosen: Chosen | None = None) -> None:
-        found = list(faults)
-        if chosen and not 0 <= chosen.sample <= queues.MAX_ITEMS:
-            found.append(Violation("sample", f"Must be 1 to {queues.MAX_ITEMS}, or 0 for all."))
-        if found:
-            raise errors.QueueInvalid(found)
+
+def _check(faults: Iterator[Violation], chosen: Chosen | None = None) -> None:
+    found = list(faults)
+    if chosen and not 0 <= chosen.sample <= queues.MAX_ITEMS:
+        found.append(Violation("sample", f"Must be 1 to {queues.MAX_ITEMS}, or 0 for all."))
+    if found:
+        raise errors.QueueInvalid(found)
 
 
 def _drawn(item_id: str, seed: int) -> int:
