@@ -17,6 +17,7 @@ from touchstone_data.core.spec import Source, SourceFormat
 from touchstone_runtime.artefacts import Resolver
 
 ROWS = [{"id": "a", "text": "one, \u00fcber"}, {"id": "b", "text": "two"}]
+TABLE = 'id,text\na,"one, \u00fcber"\nb,two\n'
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 
 
@@ -36,10 +37,16 @@ def write(folder: Path, name: str) -> Path:
             path.write_bytes(bz2.compress(LINES))
         case [".jsonl", ".xz"]:
             path.write_bytes(lzma.compress(LINES))
+        case [".jsonl", ".zst"]:
+            half = LINES.index(b"\n") + 1
+            frames = [pa.compress(part, codec="zstd", asbytes=True) for part in (LINES[:half], LINES[half:])]
+            path.write_bytes(b"".join(frames))  # as parallel compressors and `cat` write it
         case [".parquet"]:
             pq.write_table(pa.Table.from_pylist(ROWS), path)
         case [".csv"]:
-            path.write_text('id,text\na,"one, \u00fcber"\nb,two\n', encoding="utf-8-sig")
+            path.write_text(TABLE, encoding="utf-8-sig")
+        case [".csv", ".zst"]:
+            path.write_bytes(pa.compress(TABLE.encode(), codec="zstd", asbytes=True))
     return path
 
 
@@ -47,7 +54,12 @@ def read(files: SourceFiles, path: Path, **changes: Any) -> list[Record | Drop]:
     return list(files.open(Source(name="raw", uri=f"file://{path}", **changes)).records)
 
 
-@pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz", "in.jsonl.bz2", "in.jsonl.xz", "in.parquet", "in.csv"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "in.jsonl", "in.jsonl.gz", "in.jsonl.bz2", "in.jsonl.xz", "in.jsonl.zst", "in.parquet", "in.csv", "in.csv.zst",
+    ],
+)  # fmt: skip
 def test_the_format_is_told_by_the_extension(files: SourceFiles, tmp_path: Path, name: str) -> None:
     found = read(files, write(tmp_path, name))
     assert found == [Record(id=row["id"], source="raw", fields=row) for row in ROWS]
@@ -71,6 +83,8 @@ def test_records_are_named_by_the_field_that_is_asked_for(files: SourceFiles, tm
     [
         ("in.parquet", b"not parquet", "cannot be read"),
         ("in.jsonl.gz", b"not gzip", "cannot be read"),
+        ("in.jsonl.zst", b"not zstd", "cannot be read"),
+        ("in.txt.zst", pa.compress(LINES, codec="zstd", asbytes=True)[:-5], "cannot be read"),
         ("in.csv", "text\n\xff".encode("latin-1"), "cannot be read"),
         ("in.unknown", b"x", "does not say its format"),
     ],

@@ -1,13 +1,16 @@
 """Sources as files: fetched and verified by the runtime's resolver, read as a stream."""
 
 import csv
+import io
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 from touchstone_runtime.artefacts import Resolver, places
@@ -28,7 +31,8 @@ _BY_EXTENSION = {
     ".csv": SourceFormat.CSV,
     ".txt": SourceFormat.TEXT,
 }
-_COMPRESSED = {".gz", ".bz2", ".xz"}
+_COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
+_BUFFER_BYTES = 2**20
 
 
 class SourceFiles:
@@ -100,7 +104,7 @@ def _records(rows: Iterator[Any], source: Source) -> Iterator[Record | Drop]:
 
 
 def _json_lines(path: Path) -> Iterator[Any]:
-    with fsspec.open(str(path), "rb", compression="infer") as file:
+    with _decompressed(path) as file:
         for line in file:
             if not line.strip():
                 continue
@@ -120,12 +124,23 @@ def _parquet(path: Path) -> Iterator[Any]:
 
 def _csv(path: Path) -> Iterator[Any]:
     csv.field_size_limit(sys.maxsize)
-    with fsspec.open(str(path), "rt", compression="infer", newline="", encoding="utf-8-sig") as file:
-        yield from csv.DictReader(file)
+    with _decompressed(path) as file, io.TextIOWrapper(file, newline="", encoding="utf-8-sig") as lines:
+        yield from csv.DictReader(lines)
 
 
 def _text(path: Path) -> Iterator[Any]:
-    with fsspec.open(str(path), "rt", compression="infer", encoding="utf-8") as file:
-        for line in file:
+    with _decompressed(path) as file, io.TextIOWrapper(file, encoding="utf-8") as lines:
+        for line in lines:
             if text := line.rstrip("\r\n"):
                 yield {"text": text}
+
+
+@contextmanager
+def _decompressed(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file as a stream, decompressed where its extension says that it is compressed."""
+    if path.suffix == ".zst":  # fsspec reads it only with one more package; Arrow brings its own
+        with io.BufferedReader(pa.input_stream(str(path), compression="zstd"), _BUFFER_BYTES) as file:
+            yield file
+    else:
+        with fsspec.open(str(path), "rb", compression="infer") as file:
+            yield file
