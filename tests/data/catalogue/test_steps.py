@@ -1,9 +1,13 @@
 """What single steps do with records."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import ftfy
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from touchstone_data.adapters import plugins
 from touchstone_data.catalogue import clean_html, drop_boilerplate, fix_text
 from touchstone_data.core.records import Drop, Record
@@ -179,3 +183,11 @@ def _required(name: str) -> dict[str, Any]:
         "back-translate": {"model": "m", "encoder": ENCODER, "pivot": "de"},
         "generate-instructions": {"model": "m", "judge": {"model": "m", "criteria": "good"}},
     }.get(name, {})
+
+
+@given(text=st.text(alphabet=st.characters(max_codepoint=126)))
+def test_texts_of_plain_ascii_are_what_ftfy_leaves_of_them(text: str) -> None:
+    slow = ftfy.fix_text(text, fix_text.CONFIG)
+    assert fix_text.fix(text, collapse=False) == slow
+    lines = [re.sub(r"[^\S\n]+", " ", line).strip() for line in slow.split("\n")]
+    assert fix_text.fix(text, collapse=True) == re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()

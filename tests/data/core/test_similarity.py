@@ -99,7 +99,37 @@ def test_texts_without_words_are_like_nothing() -> None:
     assert len(similarity.pairs(corpus(["", "...", " \n", "?!"], banding), banding).left) == 0
 
 
-def test_a_text_shorter_than_an_ngram_is_one_ngram() -> None:
-    assert similarity.shingles("Two words", 5) == {"two words"}
-    assert similarity.shingles("a b c", 2) == {"a b", "b c"}
-    assert similarity.shingles("--", 2) == set()
+def ngrams(text: str, size: int) -> set[tuple[str, ...]]:
+    """The n-grams of a text, naively; of one with fewer words, all of it."""
+    words = text.lower().split()
+    return {tuple(words[at : at + size]) for at in range(max(1, len(words) - size + 1))} if words else set()
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_signatures_agree_as_often_as_the_sets_of_ngrams_are_alike(size: int) -> None:
+    rng = np.random.default_rng(7)
+    banding = Banding(ngram=size, bands=200, rows=10)
+    texts = [" ".join(f"w{word}" for word in rng.integers(0, 30, rng.integers(1, 60))) for _ in range(40)]
+    texts += [" ".join([*text.split()[: rng.integers(1, 60)], "end"]) for text in texts]
+    signed = similarity.signatures(texts, banding)
+    for left, right in zip(range(40), range(40, 80), strict=True):
+        one, two = ngrams(texts[left], size), ngrams(texts[right], size)
+        exact = len(one & two) / len(one | two)
+        agreed = int((signed[left] == signed[right]).sum())
+        interval = binomtest(agreed, 2000).proportion_ci(confidence_level=0.99999)
+        assert interval.low <= exact <= interval.high
+
+
+def test_a_text_is_signed_the_same_beside_others() -> None:
+    banding = Banding(ngram=3)
+    texts = ["Two words", "", "a b c", "a b c d e", "--", "two", "Über Straße a b", "two words"]
+    together = similarity.signatures(texts, banding)
+    alone = np.concatenate([similarity.signatures([text], banding) for text in texts])
+    assert (together == alone).all()
+    assert (together[0] == together[7]).all()
+    assert not (together[0] == together[5]).all()
+
+
+@pytest.mark.parametrize("text", ["".join(map(chr, range(128))), "A-b_c 1.5\x1f\x85", "don't STOP"])
+def test_words_of_ascii_are_cut_as_all_others_are(text: str) -> None:
+    assert similarity.words(text) == similarity.words(f"{text} é")[:-1]

@@ -26,6 +26,7 @@ DomainError
     ├── ModelUnavailable  a model that a step asks was away; a later try may succeed
     ├── ModelRefused      a model that a step asks takes no prompts of ours
     ├── RevisionMismatch  another revision answered than the pipeline began with
+    ├── TokenizerInvalid  the report cannot count tokens by the tokenizer that was named
     ├── ColumnsMixed      a field is of several types, which Parquet cannot hold
     ├── Contaminated      records must not be there, and the step was not told to leave them out
     ├── Empty             no record is left
@@ -140,6 +141,18 @@ class RevisionMismatch(errors.FailedPrecondition):
             f"The model {model!r} is the revision {wanted!r}, and {answered!r} answered. What two revisions make is no "
             "one data set: start the pipeline again with the revision that serves.",
             metadata={"model": model, "wanted": wanted, "answered": answered},
+        )
+
+
+class TokenizerInvalid(errors.FailedPrecondition):
+    """The report cannot count tokens."""
+
+    reason = "TOKENIZER_INVALID"
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"The report cannot count tokens: {cause} Correct `report.tokens`, or leave it out.",
+            metadata={"cause": cause},
         )
 
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from touchstone_runtime.jobs import Job, JobState
 
 from touchstone_data.core.accounts import UnitAccount
@@ -16,7 +18,7 @@ from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, SnapshotFile
 from touchstone_data.core.queues import Annotation, Item, Progress, QueueSpec
 from touchstone_data.core.records import Drop, Record
-from touchstone_data.core.spec import Model, PipelineSpec, Source
+from touchstone_data.core.spec import Model, PipelineSpec, Source, TokenReport
 from touchstone_data.core.steps import Corpus, Decision, Observations
 
 
@@ -137,6 +139,8 @@ class Heard(NamedTuple):
 
     drop: Drop | None
     split: str | None
+    values: Mapping[str, int]
+    """To be written into the record, by path."""
 
 
 class Workshops(Protocol):
@@ -470,6 +474,26 @@ class Detectors(Protocol):
 
     def personal(self, text: str) -> Sequence[str]:
         """Name the kinds of personal data in it."""
+        ...
+
+
+class TokenCounter(Protocol):
+    """Counts tokens as one model reads them."""
+
+    def records(self, records: Sequence[Record]) -> npt.NDArray[np.int64]:
+        """Count those of records, [records]. Raises ValueError: of a conversation, and there is no chat template."""
+        ...
+
+    def texts(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Count those of texts with nothing round them, [texts]."""
+        ...
+
+
+class TokenCounters(Protocol):
+    """Opens tokenizers."""
+
+    def open(self, report: TokenReport, text_fields: tuple[str, ...]) -> TokenCounter:
+        """Fetch a tokenizer. Raises TokenizerInvalid."""
         ...
 
 

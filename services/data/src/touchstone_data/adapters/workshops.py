@@ -7,6 +7,7 @@ archives, of which one column can be read without the others.
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ LEFT = pa.schema(
         ("score", pa.float64()), ("detail", pa.string()), ("is_blocking", pa.bool_()),
     ]
 )  # fmt: skip
+
+VALUE = "value:"
+"""Before the names of columns of a decision that go into records."""
 
 
 class FolderWorkshops:
@@ -131,6 +135,7 @@ class FolderWorkshop:
             }
             if decision.split is not None:
                 columns["split"] = splits[decision.split[part]]
+            columns |= {f"{VALUE}{path}": values[part] for path, values in decision.values.items()}
             with durable.replacing(self._path(stage, shard, "decision.npz")) as file:
                 np.savez(file, allow_pickle=False, **columns)
 
@@ -140,12 +145,18 @@ class FolderWorkshop:
             found = {name: archive[name] for name in archive.files}
         reason = str(found["reason"][0])
         splits = found["split"].tolist() if "split" in found else [None] * len(found["dropped"])
-        rows = zip(found["dropped"].tolist(), found["score"].tolist(), found["detail"].tolist(), splits, strict=True)
+        paths = [name for name in found if name.startswith(VALUE)]
+        columns = zip(*(found[path].tolist() for path in paths), strict=True) if paths else repeat((), len(splits))
+        rows = zip(
+            found["dropped"].tolist(), found["score"].tolist(), found["detail"].tolist(), splits, columns, strict=True
+        )
         return [
             Heard(
-                Drop(reason=reason, score=None if np.isnan(score) else score, detail=detail) if dropped else None, split
+                Drop(reason=reason, score=None if np.isnan(score) else score, detail=detail) if dropped else None,
+                split,
+                dict(zip((path.removeprefix(VALUE) for path in paths), values, strict=True)),
             )
-            for dropped, score, detail, split in rows
+            for dropped, score, detail, split, values in rows
         ]
 
     def answers(self, stage: int, shard: int) -> FileAnswers:

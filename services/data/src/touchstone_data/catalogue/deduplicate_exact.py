@@ -1,6 +1,5 @@
 """Records with the same text: the first stays."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,6 @@ from touchstone_data.core.steps import (
 )
 
 DUPLICATE = "same text as another"
-_SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +56,7 @@ class ExactWork:
 
     def _view(self, record: Record) -> str:
         text = text_of(record, self.paths)
-        return _SPACES.sub(" ", text).strip().casefold() if self.is_normalising else text
+        return " ".join(text.split()).casefold() if self.is_normalising else text
 
 
 def make(parameters: Parameters, surroundings: Surroundings) -> CorpusWork:

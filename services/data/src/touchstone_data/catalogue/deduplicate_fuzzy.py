@@ -86,7 +86,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> CorpusWork:
 
 STEP = Step(
     name="deduplicate-fuzzy",
-    version=1,
+    version=2,
     description="Keeps one of each cluster of records with nearly the same text (MinHash and LSH over word n-grams).",
     parameters={
         "fields": FIELDS_SCHEMA,

@@ -8,21 +8,22 @@ import ftfy
 from touchstone_data.catalogue.editing import editing
 from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, RecordWork, Step, Surroundings
 
-_CONFIG = ftfy.TextFixerConfig(
+CONFIG = ftfy.TextFixerConfig(
     unescape_html=False,  # that is clean-html's
     uncurl_quotes=False,
     normalization="NFC",
 )
-_SPACES = re.compile(r"[^\S\n]+")
+_PLAIN = re.compile(r"[\t\n\x20-\x7e]*")
 _LINES = re.compile(r"\n{3,}")
 
 
 def fix(text: str, *, collapse: bool) -> str:
     """Repair a text; with `collapse`, runs of spaces become one and of empty lines two."""
-    fixed = ftfy.fix_text(text, _CONFIG).replace("\N{NO-BREAK SPACE}", " ")
+    # Nothing of plain ASCII can be wrong: most texts of English need not be looked at by character.
+    fixed = text if _PLAIN.fullmatch(text) else ftfy.fix_text(text, CONFIG).replace("\N{NO-BREAK SPACE}", " ")
     if not collapse:
         return fixed
-    lines = "\n".join(_SPACES.sub(" ", line).strip() for line in fixed.split("\n"))
+    lines = "\n".join(" ".join(line.split()) for line in fixed.split("\n"))
     return _LINES.sub("\n\n", lines).strip()
 
 

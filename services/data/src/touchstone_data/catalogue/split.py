@@ -111,7 +111,7 @@ _SHARE = {"type": "number", "minimum": 0, "exclusiveMaximum": 1}
 
 STEP = Step(
     name="split",
-    version=1,
+    version=2,
     description="Puts records into train, validation and test, whole clusters of like records at a time.",
     parameters={
         "fields": FIELDS_SCHEMA,

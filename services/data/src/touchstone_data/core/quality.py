@@ -8,6 +8,7 @@ white space separates; made for English web pages: short texts and other languag
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
@@ -35,7 +36,7 @@ Rules = Callable[[str], Iterator[Fault]]
 
 def gopher(text: str) -> Iterator[Fault]:
     """Check the quality rules of Gopher."""
-    words = text.split()
+    words = _split(text)
     if not 50 <= len(words) <= 100_000:
         yield Fault("gopher: 50 to 100000 words", len(words))
         return
@@ -52,10 +53,11 @@ def gopher(text: str) -> Iterator[Fault]:
     cut = sum(line.rstrip().endswith(("...", "…")) for line in lines) / len(lines)
     if cut > 0.3:
         yield Fault("gopher: at most 30 % of the lines end in an ellipsis", cut)
-    alphabetic = sum(any(map(str.isalpha, word)) for word in words) / len(words)
+    mixed = [word for word in words if not word.isalpha()]  # few: only these are looked at by character
+    alphabetic = (len(words) - sum(not any(map(str.isalpha, word)) for word in mixed)) / len(words)
     if alphabetic < 0.8:
         yield Fault("gopher: at least 80 % of the words have a letter", alphabetic)
-    stops = len(STOP_WORDS.intersection(word.strip(".,;:!?\"'()").lower() for word in words))
+    stops = _stop_words(words)
     if stops < 2:
         yield Fault("gopher: at least two of the eight stop words", stops)
 
@@ -70,7 +72,7 @@ def gopher_repetition(text: str) -> Iterator[Fault]:
             yield Fault(f"gopher: at most 30 % of the {name} repeat others", share)
         if characters > 0.2:
             yield Fault(f"gopher: at most 20 % of the characters in {name} that repeat others", characters)
-    words = text.split()
+    words = _split(text)
     characters_in_words = sum(map(len, words)) or 1
     for name, limits, count in (
         ("the most frequent", TOP_NGRAMS, _top),
@@ -79,7 +81,7 @@ def gopher_repetition(text: str) -> Iterator[Fault]:
         for size, most in limits.items():
             share = count(words, size) / characters_in_words
             if not share:
-                break  # where no n-gram stands twice, no longer one does
+                return  # where no n-gram stands twice, no longer one does
             if share > most:
                 yield Fault(f"gopher: at most {most:.0%} of the characters in {name} {size}-grams", share)
 
@@ -126,6 +128,12 @@ RULES: Mapping[str, Rules] = {
 }
 
 
+@lru_cache(maxsize=1)
+def _split(text: str) -> Sequence[str]:
+    """Cut a text at white space, once for all rules."""
+    return text.split()
+
+
 def _is_prose(line: str) -> bool:
     lowered = line.lower()
     return (
@@ -135,6 +143,18 @@ def _is_prose(line: str) -> bool:
         and "javascript" not in lowered
         and not any(policy in lowered for policy in POLICIES)
     )
+
+
+def _stop_words(words: Sequence[str]) -> int:
+    """Count different stop words, up to two: they stand near the beginning of most texts."""
+    found: set[str] = set()
+    for word in words:
+        plain = word.strip(".,;:!?\"'()").lower()
+        if plain in STOP_WORDS:
+            found.add(plain)
+            if len(found) == 2:
+                break
+    return len(found)
 
 
 def _uncited(line: str) -> str:
@@ -158,8 +178,10 @@ def _top(words: Sequence[str], size: int) -> int:
     counts = Counter(_ngrams(words, size))
     if not counts:
         return 0
-    gram, times = max(counts.items(), key=lambda pair: (pair[1], sum(map(len, pair[0]))))
-    return times * sum(map(len, gram)) if times > 1 else 0
+    times = max(counts.values())
+    if times == 1:
+        return 0
+    return times * max(sum(map(len, gram)) for gram, count in counts.items() if count == times)
 
 
 def _covered_twice(words: Sequence[str], size: int) -> int:

@@ -3,13 +3,14 @@
 A text is the set of its word n-grams. Two texts' signatures agree in one place with the probability of the sets'
 Jaccard similarity s (Broder, On the resemblance and containment of documents, 1997); with b bands of r places each,
 they share at least one band with probability 1 - (1 - s^r)^b (Leskovec, Rajaraman and Ullman, Mining of Massive
-Datasets, section 3.4). Signatures are rensa's, over 32-bit places.
+Datasets, section 3.4). Signatures are rensa's, over 32-bit places of n-grams' 64-bit hashes.
 """
 
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,9 @@ SEED = 1
 BATCH = 256
 """Texts whose n-grams are in memory at once."""
 
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _WORD = re.compile(r"\w+")
+_ASCII_GAPS = {code: " " for code in range(128) if not _WORD.fullmatch(chr(code))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,24 +61,20 @@ class Pairs(NamedTuple):
 
 def words(text: str) -> list[str]:
     """Cut a text into words in lower case."""
+    if text.isascii():  # the same, six times as fast
+        return text.lower().translate(_ASCII_GAPS).split()
     return _WORD.findall(text.lower())
 
 
-def shingles(text: str, size: int) -> set[str]:
-    """The n-grams of a text; of one with fewer words, all of it; none of one without words."""
-    found = words(text)
-    if len(found) <= size:
-        return {" ".join(found)} if found else set()
-    return {" ".join(found[start : start + size]) for start in range(len(found) - size + 1)}
-
-
 def signatures(texts: Sequence[str], banding: Banding) -> npt.NDArray[np.uint32]:
-    """Sign texts; [texts, bands * rows]."""
+    """Sign texts by their n-grams; of a text with fewer words, by all of it; [texts, bands * rows]."""
     places = banding.bands * banding.rows
     found = np.empty((len(texts), places), dtype=np.uint32)
     for start in range(0, len(texts), BATCH):
-        sets = [list(shingles(text, banding.ngram)) for text in texts[start : start + BATCH]]
-        found[start : start + BATCH] = rensa.RMinHash.digests_from_token_sets(sets, num_perm=places, seed=SEED)
+        batch = [words(text) for text in texts[start : start + BATCH]]
+        hashes, begins = _gram_hashes(batch, banding.ngram)
+        signed = rensa.RMinHash.digest_matrix_from_flat_token_hashes(hashes, begins, num_perm=places, seed=SEED)
+        found[start : start + BATCH] = signed.to_rows()
     return found
 
 
@@ -158,6 +157,35 @@ def keepers(cluster: npt.NDArray[np.int32], worth: npt.NDArray[np.int64]) -> Pla
 def number(text: str) -> int:
     """A text as a number of 64 bits that is the same everywhere."""
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _gram_hashes(texts: Sequence[list[str]], size: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Hash the n-grams of texts without writing them: a polynomial over the hashes of their words.
+
+    Returns:
+        The hashes, one text's behind the other's, and where each text's begin and end, [texts + 1].
+    """
+    lengths = np.array([len(text) for text in texts], dtype=np.int64)
+    padded = np.where(lengths > 0, np.maximum(lengths, size), 0)  # a short text is one n-gram, filled up with zeros
+    begins = np.cumsum(padded) - padded
+    hashes = np.zeros(int(padded.sum()), dtype=np.uint64)
+    hashed = chain.from_iterable(rensa.RMinHash.hash_token_sets(texts))
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    hashes[np.repeat(begins, lengths) + within] = np.fromiter(hashed, dtype=np.uint64, count=int(lengths.sum()))
+    grams = np.zeros(max(0, len(hashes) - size + 1), dtype=np.uint64)
+    for place in range(size):
+        grams = grams * _FACTOR + hashes[place : place + len(grams)]
+    text = np.repeat(np.arange(len(texts)), padded)
+    is_whole = text[: len(grams)] == text[size - 1 : size - 1 + len(grams)]
+    counts = np.where(padded > 0, padded - size + 1, 0)
+    return _mixed(grams[is_whole]), np.r_[0, np.cumsum(counts)].astype(np.uint64)
+
+
+def _mixed(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Spread numbers over all bits (Steele, Lea and Flood, Fast Splittable Pseudorandom Number Generators, 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
 
 
 def _keys(band: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint64]:

@@ -56,12 +56,26 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenReport:
+    """By which tokenizer the report counts tokens."""
+
+    tokenizer: str
+    """Address of its folder or of its tokenizer.json."""
+    chat_template: str = ""
+    """Address of what has the chat template; empty: in the tokenizer's folder."""
+    max_sequence_length: int = 0
+    """What the trainer will read of a record; 0: not known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What the report should look at."""
 
     label_field: str = ""
     """Path of the field that a model is to learn; empty: labels are not judged."""
     sample_records: int = DEFAULT_SAMPLE_RECORDS
+    tokens: TokenReport | None = None
+    """None: tokens are not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,6 +71,8 @@ class Decision:
     split: npt.NDArray[np.int16] | None = None
     """Place in `splits` of each record, [records]."""
     splits: tuple[str, ...] = ()
+    values: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
+    """Numbers to write into the records that stay, by path; [records] each."""
     facts: Mapping[str, Json] = field(default_factory=dict)
     """What else the manifest should say."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from touchstone_data.core import accounts, generation
 from touchstone_data.core.accounts import StepCount, UnitAccount
 from touchstone_data.core.generation import Made
-from touchstone_data.core.records import Drop, Record
+from touchstone_data.core.records import Drop, Record, with_value
 from touchstone_data.core.steps import RecordWork
 from touchstone_data.ports import Inference, Left, Trials
 from touchstone_data.service.asking import Helper
@@ -96,8 +96,11 @@ def _listening(records: Sequence[Record], task: Task, left: list[Left]) -> Itera
     for record, heard in zip(records, task.workshop.heard(stage.number - 1, task.unit.shard), strict=True):
         if heard.drop is not None:
             left.append(Left(record.id, record.source, step, heard.drop))
-        else:
-            yield record if heard.split is None else replace(record, split=heard.split)
+            continue
+        found = record if heard.split is None else replace(record, split=heard.split)
+        for path, value in heard.values.items():
+            found = with_value(found, path, value)
+        yield found
 
 
 class _Stop(NamedTuple):
@@ -124,7 +127,7 @@ class _Tally:
             if isinstance(found, Drop):
                 self.dropped[place][found.reason] += 1
                 return _Stop(place, found)
-            self.changed[place] += found != record
+            self.changed[place] += found is not record and found != record
             record = found
         return record
 

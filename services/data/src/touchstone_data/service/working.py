@@ -12,6 +12,8 @@ from touchstone_data.core.spec import PipelineSpec
 from touchstone_data.ports import Pipelines, Unit, Workshop, Workshops
 from touchstone_data.service.course import Course
 
+BEAT_SECONDS = 0.5
+
 Beat = Callable[[], None]
 """Called between records; raises when the work must stop."""
 
@@ -40,8 +42,24 @@ class Working:
     """Does units, and sends what comes next."""
 
     def __init__(
-        self, pipelines: Pipelines, course: Course, workshops: Workshops, works: Mapping[StageKind, Work]
+        self,
+        pipelines: Pipelines,
+        course: Course,
+        workshops: Workshops,
+        works: Mapping[StageKind, Work],
+        *,
+        monotonic: Callable[[], float],
     ) -> None:
+        """Prepare.
+
+        Args:
+            pipelines: The record.
+            course: Says what comes next.
+            workshops: Where shards lie.
+            works: What is done in each kind of stage.
+            monotonic: Seconds of a clock that only goes forward.
+        """
+        self._monotonic = monotonic
         self._pipelines = pipelines
         self._course = course
         self._workshops = workshops
@@ -63,17 +81,27 @@ class Working:
                 stages=self._course.stages(pipeline.spec),
                 shards=pipeline.shards,
                 workshop=self._workshops.of(unit.dispatch_id),
-                beat=lambda: self._beat(unit.dispatch_id, beat),
+                beat=self._pulse(unit.dispatch_id, beat),
             )
             if unit.stage == 0:
                 self._workshops.tidy(self._pipelines.unfinished())
             self._pipelines.record(unit, self._works[task.stage.kind](task))
         self._course.advance(unit.dispatch_id)
 
-    def _beat(self, dispatch_id: str, beat: Beat) -> None:
-        beat()
-        if self._pipelines.get(dispatch_id).state.is_final:
-            raise PipelineEnded(dispatch_id)
+    def _pulse(self, dispatch_id: str, beat: Beat) -> Beat:
+        """Make a beat that may come as often as it likes: one in BEAT_SECONDS goes to the record."""
+        due = self._monotonic()
+
+        def pulse() -> None:
+            nonlocal due
+            if (now := self._monotonic()) < due:
+                return
+            due = now + BEAT_SECONDS
+            beat()
+            if self._pipelines.get(dispatch_id).state.is_final:
+                raise PipelineEnded(dispatch_id)
+
+        return pulse
 
 
 class PipelineEnded(Exception):
