@@ -5,6 +5,7 @@ Run by bench/data.py, in an environment of its own. Prints a JSON object: second
 
 import gzip
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -57,7 +58,7 @@ def main(source: Path, folder: Path) -> None:
     for path in Path(at["out"]).glob("*.jsonl.gz"):
         with gzip.open(path) as file:
             kept += sum(1 for _ in file)
-    sys.stdout.write(json.dumps({"seconds": seconds, "kept": kept}) + "\n")
+    sys.stdout.write(json.dumps({"seconds": seconds, "cpu_seconds": sum(os.times()[:4]), "kept": kept}) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import itertools
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from touchstone_data.adapters.sources import SourceFiles
 from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.adapters.workshops import FolderWorkshops
 from touchstone_data.catalogue.detectors import StepDetectors
+from touchstone_data.catalogue.token_counts import Tokenizers
 from touchstone_data.core.generation import Program
 from touchstone_data.core.planning import StageKind
 from touchstone_data.core.spec import PipelineSpec, Source, StepUse
@@ -84,7 +87,8 @@ class Bench:
         self.course = Course(self.pipelines, self.jobs, self.queue, self.steps)
         self.desk = PipelineDesk(self.pipelines, self.course, self.steps)
         resolver = Resolver(root / "cache")
-        maker = Maker(self.steps, ResolverTools(resolver, file_root=root))
+        tools = ResolverTools(resolver, file_root=root)
+        maker = Maker(self.steps, tools)
         shelf = SnapshotShelf(f"file://{root}/artefacts", root / "work", file_root=root)
         self.working = Working(
             self.pipelines,
@@ -95,9 +99,14 @@ class Bench:
                 StageKind.WORK: ShardWork(maker, inference or NoModels(), trials or NoTrials()),
                 StageKind.DECIDE: Deciding(maker),
                 StageKind.WRITE: Writing(
-                    self.pipelines, shelf, self.steps, Inspecting(StepDetectors(), HtmlReporter()), now=self.clock
+                    self.pipelines,
+                    shelf,
+                    self.steps,
+                    Inspecting(StepDetectors(), Tokenizers(tools), HtmlReporter()),
+                    now=self.clock,
                 ),
             },
+            monotonic=itertools.count().__next__,  # each beat goes to the record
         )
 
     def work_one(self) -> Unit:
@@ -193,6 +202,12 @@ def serve_models(loop: BackgroundLoop) -> Iterator[Callable[..., GrpcModels]]:
 @pytest.fixture
 def scripted() -> type[ScriptedModels]:
     return ScriptedModels
+
+
+@pytest.fixture(scope="session")
+def resolver() -> Resolver:
+    """Pinned files of packages, kept from one run to the next."""
+    return Resolver(Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser())
 
 
 @pytest.fixture

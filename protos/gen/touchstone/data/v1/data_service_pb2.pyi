@@ -32,7 +32,7 @@ class _SourceFormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._E
     SOURCE_FORMAT_UNSPECIFIED: _SourceFormat.ValueType  # 0
     """SOURCE_FORMAT_UNSPECIFIED goes by the file's extension."""
     SOURCE_FORMAT_JSON_LINES: _SourceFormat.ValueType  # 1
-    """SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2 or xz."""
+    """SOURCE_FORMAT_JSON_LINES is one JSON object a line; like CSV and text also compressed by gzip, bzip2, xz or zstd."""
     SOURCE_FORMAT_PARQUET: _SourceFormat.ValueType  # 2
     """SOURCE_FORMAT_PARQUET is Apache Parquet, one record a row."""
     SOURCE_FORMAT_CSV: _SourceFormat.ValueType  # 3
@@ -46,7 +46,7 @@ class SourceFormat(_SourceFormat, metaclass=_SourceFormatEnumTypeWrapper):
 SOURCE_FORMAT_UNSPECIFIED: SourceFormat.ValueType  # 0
 """SOURCE_FORMAT_UNSPECIFIED goes by the file's extension."""
 SOURCE_FORMAT_JSON_LINES: SourceFormat.ValueType  # 1
-"""SOURCE_FORMAT_JSON_LINES is one JSON object a line; also compressed by gzip, bzip2 or xz."""
+"""SOURCE_FORMAT_JSON_LINES is one JSON object a line; like CSV and text also compressed by gzip, bzip2, xz or zstd."""
 SOURCE_FORMAT_PARQUET: SourceFormat.ValueType  # 2
 """SOURCE_FORMAT_PARQUET is Apache Parquet, one record a row."""
 SOURCE_FORMAT_CSV: SourceFormat.ValueType  # 3
@@ -196,19 +196,58 @@ class Report(google.protobuf.message.Message):
 
     LABEL_FIELD_FIELD_NUMBER: builtins.int
     SAMPLE_RECORDS_FIELD_NUMBER: builtins.int
+    TOKENS_FIELD_NUMBER: builtins.int
     label_field: builtins.str
     """label_field is the path of the field that a model is to learn. Empty: labels are not judged."""
     sample_records: builtins.int
     """sample_records is how many records are looked at closely, before and after, 10 to 10000. Unset or 0: 2000."""
+    @property
+    def tokens(self) -> global___TokenReport:
+        """tokens says by which tokenizer tokens are counted. Unset: they are not."""
+
     def __init__(
         self,
         *,
         label_field: builtins.str = ...,
         sample_records: builtins.int = ...,
+        tokens: global___TokenReport | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["label_field", b"label_field", "sample_records", b"sample_records"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["tokens", b"tokens"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["label_field", b"label_field", "sample_records", b"sample_records", "tokens", b"tokens"]) -> None: ...
 
 global___Report = Report
+
+@typing.final
+class TokenReport(google.protobuf.message.Message):
+    """TokenReport says by which tokenizer a report counts the tokens of the sample."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TOKENIZER_FIELD_NUMBER: builtins.int
+    CHAT_TEMPLATE_FIELD_NUMBER: builtins.int
+    MAX_SEQUENCE_LENGTH_FIELD_NUMBER: builtins.int
+    tokenizer: builtins.str
+    """tokenizer is the address of the tokenizer's folder, or of its tokenizer.json: file://, pypi://, http(s)://, s3://,
+    gs://, hf://. Required.
+    """
+    chat_template: builtins.str
+    """chat_template is the address of what has the model's chat template: a tokenizer's folder, a tokenizer_config.json, a
+    .jinja or a .gguf. Empty: in the tokenizer's folder.
+    """
+    max_sequence_length: builtins.int
+    """max_sequence_length is how many tokens of a record a trainer will read; the report then says how many records have
+    more. Unset or 0: not known.
+    """
+    def __init__(
+        self,
+        *,
+        tokenizer: builtins.str = ...,
+        chat_template: builtins.str = ...,
+        max_sequence_length: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["chat_template", b"chat_template", "max_sequence_length", b"max_sequence_length", "tokenizer", b"tokenizer"]) -> None: ...
+
+global___TokenReport = TokenReport
 
 @typing.final
 class Source(google.protobuf.message.Message):

@@ -1,6 +1,7 @@
 """Specifications: protos to our values and back. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
@@ -18,6 +19,7 @@ from touchstone_data.core.spec import (
     Source,
     SourceFormat,
     StepUse,
+    TokenReport,
 )
 
 FORMATS = {
@@ -57,6 +59,7 @@ def spec_from(request: pb.StartPipelineRequest) -> PipelineSpec:
         report=Report(
             label_field=spec.report.label_field,
             sample_records=spec.report.sample_records or DEFAULT_SAMPLE_RECORDS,
+            tokens=_tokens(spec.report.tokens) if spec.report.HasField("tokens") else None,
         ),
         models=tuple(
             Model(name=one.name, deployment=one.deployment, revision=one.revision, digest=one.digest)
@@ -85,7 +88,11 @@ def spec_to(spec: PipelineSpec) -> pb.PipelineSpec:
         output_uri=spec.output_uri,
         licence=spec.licence,
         shard_records=spec.shard_records,
-        report=pb.Report(label_field=spec.report.label_field, sample_records=spec.report.sample_records),
+        report=pb.Report(
+            label_field=spec.report.label_field,
+            sample_records=spec.report.sample_records,
+            tokens=None if spec.report.tokens is None else pb.TokenReport(**asdict(spec.report.tokens)),
+        ),
         models=[
             pb.Model(name=one.name, deployment=one.deployment, revision=one.revision, digest=one.digest)
             for one in spec.models
@@ -112,6 +119,14 @@ def _whole(value: Any) -> Any:
     if isinstance(value, list):
         return [_whole(inner) for inner in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _tokens(tokens: pb.TokenReport) -> TokenReport:
+    return TokenReport(
+        tokenizer=tokens.tokenizer,
+        chat_template=tokens.chat_template,
+        max_sequence_length=tokens.max_sequence_length,
+    )
 
 
 def source_from(source: pb.Source) -> Source:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from touchstone_data.core.coverage import Point
 from touchstone_data.core.pillars import Pillar
 from touchstone_data.core.profiling import Profile
+from touchstone_data.core.tokens import TokenProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,3 +51,5 @@ class Inspection:
     diversity: Diversity
     splits: Mapping[str, int]
     """Records of each split, all of them."""
+    tokens: TokenProfile | None = None
+    """None: no tokenizer was named."""

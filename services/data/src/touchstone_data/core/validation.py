@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from touchstone_runtime.errors import Violation
 
 from touchstone_data.core.records import value_at
-from touchstone_data.core.spec import Model, PipelineSpec, Source
+from touchstone_data.core.spec import Model, PipelineSpec, Source, TokenReport
 from touchstone_data.core.steps import Step
 
 MAX_DISPATCH_ID_BYTES = 128
@@ -49,8 +49,18 @@ def spec_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viola
         yield Violation("spec.shard_records", f"Must be {MIN_SHARD} to {MAX_SHARD}, or 0 for 10000.")
     if not MIN_SAMPLE <= spec.report.sample_records <= MAX_SAMPLE:
         yield Violation("spec.report.sample_records", f"Must be {MIN_SAMPLE} to {MAX_SAMPLE}, or 0 for 2000.")
+    if spec.report.tokens is not None:
+        yield from _token_faults(spec.report.tokens, "spec.report.tokens")
     yield from _step_faults(spec, steps)
     yield from _model_faults(spec, steps)
+
+
+def _token_faults(tokens: TokenReport, path: str) -> Iterator[Violation]:
+    yield from _uri_faults(tokens.tokenizer, f"{path}.tokenizer", SOURCE_SCHEMES)
+    if tokens.chat_template:
+        yield from _uri_faults(tokens.chat_template, f"{path}.chat_template", SOURCE_SCHEMES)
+    if tokens.max_sequence_length < 0:
+        yield Violation(f"{path}.max_sequence_length", "Must not be negative.")
 
 
 def _step_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Violation]:

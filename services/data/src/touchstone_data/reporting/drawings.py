@@ -28,6 +28,13 @@ class Dot(NamedTuple):
     title: str
 
 
+class Group(NamedTuple):
+    """Numbers of one distribution."""
+
+    style: str
+    values: Sequence[int]
+
+
 def bars(rows: Sequence[Bar], *, most: float, title: str) -> str:
     """Draw bars below each other, on one scale from 0 to `most`."""
     room = WIDTH - LABELS - 150
@@ -42,14 +49,14 @@ def bars(rows: Sequence[Bar], *, most: float, title: str) -> str:
     return _svg(ROW * len(rows) + 8, title, drawn)
 
 
-def lengths(before: Sequence[int], after: Sequence[int]) -> str:
-    """Draw the distributions of two samples of lengths over one another, on a logarithmic scale."""
-    positive = [value for value in (*before, *after) if value > 0]
+def histogram(groups: Sequence[Group], *, title: str, mark: int = 0) -> str:
+    """Draw distributions over one another, on a logarithmic scale, with a line at a mark above 0."""
+    positive = [value for group in groups for value in group.values if value > 0]
     if not positive:
         return ""
-    low, high = math.log10(min(positive)), math.log10(max(positive))
+    low, high = math.log10(min(positive)), math.log10(max(*positive, mark))
     span, base, width = (high - low) or 0.1, 150, (WIDTH - 2 * PAD) / BINS
-    shares = {style: _shares(values, low, span) for style, values in (("before", before), ("after", after))}
+    shares = {group.style: _shares(group.values, low, span) for group in groups}
     tallest = max(max(row) for row in shares.values()) or 1.0
     columns = "".join(
         f'<rect x="{PAD + place * width:.1f}" width="{width - 1:.1f}" y="{base - share / tallest * 130:.1f}" '
@@ -64,7 +71,7 @@ def lengths(before: Sequence[int], after: Sequence[int]) -> str:
         for share, anchor in ((0.0, ""), (0.5, "middle"), (1.0, "end"))
     )
     axis = f'<line x1="{PAD}" x2="{WIDTH - PAD}" y1="{base}" y2="{base}" class="axis"/>'
-    return _svg(180, "Words of a text, before and after", columns + axis + ticks)
+    return _svg(180, title, columns + axis + ticks + (_mark(mark, (math.log10(mark) - low) / span) if mark else ""))
 
 
 def scatter(dots: Sequence[Dot]) -> str:
@@ -121,6 +128,14 @@ def _shares(values: Sequence[int], low: float, span: float) -> list[float]:
         if value > 0:
             counts[min(BINS - 1, int((math.log10(value) - low) / span * BINS))] += 1
     return [count / max(1, len(values)) for count in counts]
+
+
+def _mark(value: int, share: float) -> str:
+    x = PAD + share * (WIDTH - 2 * PAD)
+    return (
+        f'<line x1="{x:.1f}" x2="{x:.1f}" y1="12" y2="150" class="mark"/>'
+        f'<text x="{x - 6:.1f}" y="22" class="label end">{number(value)}</text>'
+    )
 
 
 def _svg(height: float, title: str, content: str) -> str:

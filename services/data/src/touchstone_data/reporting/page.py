@@ -10,7 +10,7 @@ from markupsafe import Markup
 from touchstone_data.core.inspection import Inspection
 from touchstone_data.core.manifest import Snapshot, StepAccount
 from touchstone_data.reporting import drawings
-from touchstone_data.reporting.drawings import Bar, Dot
+from touchstone_data.reporting.drawings import Bar, Dot, Group
 
 
 class Making(NamedTuple):
@@ -39,7 +39,8 @@ class HtmlReporter:
             read=sum(source.records for source in snapshot.sources),
             funnel=Markup(_funnel(snapshot)),  # noqa: S704 - drawings escape what they draw
             making=_making(snapshot.steps),
-            lengths=Markup(drawings.lengths(report.before.lengths, report.after.lengths)),  # noqa: S704
+            lengths=Markup(_lengths(report)),  # noqa: S704
+            tokens=Markup(_tokens(report)),  # noqa: S704
             map=Markup(drawings.scatter(dots)),  # noqa: S704
             curve=Markup(_curve(report)),  # noqa: S704
             pillars=Markup(drawings.bars(_pillars(report), most=1, title="The six pillars")),  # noqa: S704
@@ -88,6 +89,18 @@ def _pillars(report: Inspection) -> list[Bar]:
             "flat" if pillar.score is None else "after")
         for pillar in report.pillars
     ]  # fmt: skip
+
+
+def _lengths(report: Inspection) -> str:
+    groups = [Group("before", report.before.lengths), Group("after", report.after.lengths)]
+    return drawings.histogram(groups, title="Words of a text, before and after")
+
+
+def _tokens(report: Inspection) -> str:
+    if report.tokens is None:
+        return ""
+    groups = [Group(f"c{place} see", found.counts) for place, found in enumerate(report.tokens.splits.values())]
+    return drawings.histogram(groups, mark=report.tokens.max_sequence_length, title="Tokens of a record, by split")
 
 
 def _curve(report: Inspection) -> str:

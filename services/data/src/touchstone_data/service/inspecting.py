@@ -3,19 +3,22 @@
 It looks at a sample: a record is in it by the hash of its id, so the same records are seen before and after.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
-from touchstone_data.core import coverage, pillars, profiling, similarity, vectors
+from touchstone_data import errors
+from touchstone_data.core import coverage, pillars, profiling, similarity, tokens, vectors
 from touchstone_data.core.inspection import Cluster, Diversity, Inspection, Spot
 from touchstone_data.core.manifest import Snapshot
 from touchstone_data.core.pillars import Sample
 from touchstone_data.core.profiling import Profile
-from touchstone_data.core.records import Record, text_of, value_at
+from touchstone_data.core.records import Json, Record, text_of
 from touchstone_data.core.similarity import Banding
-from touchstone_data.ports import Detectors, Reporter, SnapshotFolder
+from touchstone_data.core.spec import PipelineSpec
+from touchstone_data.core.tokens import TokenProfile
+from touchstone_data.ports import Detectors, Reporter, SnapshotFolder, TokenCounters
 from touchstone_data.service.working import Task
 
 PAGE, DOCUMENT = "report.html", "report.json"
@@ -29,8 +32,9 @@ BANDING = Banding(bands=28, rows=4, similarity=0.7)
 class Inspecting:
     """Writes reports beside snapshots."""
 
-    def __init__(self, detectors: Detectors, reporter: Reporter) -> None:
+    def __init__(self, detectors: Detectors, counters: TokenCounters, reporter: Reporter) -> None:
         self._detectors = detectors
+        self._counters = counters
         self._reporter = reporter
 
     def inspect(self, folder: SnapshotFolder, task: Task, snapshot: Snapshot) -> None:
@@ -57,9 +61,29 @@ class Inspecting:
             pillars=pillars.judge(sample, alike, self._detectors.personal),
             diversity=_diversity(sample),
             splits={file.split: file.records for file in snapshot.files if file.split},
+            tokens=self._tokens(after, task.spec),
         )
         folder.put(DOCUMENT, orjson.dumps(found, option=orjson.OPT_INDENT_2))
         folder.put(PAGE, self._reporter.page(found, snapshot).encode())
+
+    def _tokens(self, records: Sequence[Record], spec: PipelineSpec) -> TokenProfile | None:
+        if spec.report.tokens is None:
+            return None
+        counter = self._counters.open(spec.report.tokens, spec.text_fields)
+        said: dict[str, list[str]] = defaultdict(list)
+        for record in records:
+            for turn in _turns(record):
+                said[str(turn.get("role"))].append(str(turn.get("content") or ""))
+        try:
+            counts = counter.records(records)
+        except ValueError as error:
+            raise errors.TokenizerInvalid(str(error)) from error
+        return tokens.profile(
+            counts,
+            [record.split for record in records],
+            {role: counter.texts(texts) for role, texts in said.items()},
+            spec.report.tokens.max_sequence_length,
+        )
 
     def _profile(self, records: Sequence[Record], texts: Sequence[str]) -> Profile:
         languages = Counter(self._detectors.language(text) for text in texts[:LANGUAGE_RECORDS] if text.strip())
@@ -77,13 +101,15 @@ def _sampled(task: Task, stage: int, total: int) -> Iterator[Record]:
 
 
 def _text(record: Record, paths: Sequence[str], *, silent: Sequence[str] = ("system",)) -> str:
-    """The text of a record; of one that only has turns, what is said in them, except by the silent ones."""
-    if text := text_of(record, paths):
-        return text
+    """The text of a record; of a conversation what is said in it, except by the silent ones."""
+    said = (turn.get("content") for turn in _turns(record) if turn.get("role") not in silent)
+    return "\n".join(content for content in said if isinstance(content, str)) or text_of(record, paths)
+
+
+def _turns(record: Record) -> Iterator[Mapping[str, Json]]:
     messages = record.fields.get("messages")
-    turns = messages if isinstance(messages, Sequence) and not isinstance(messages, str) else ()
-    said = (value_at(turn, "content") for turn in turns if isinstance(turn, Mapping) and turn.get("role") not in silent)
-    return "\n".join(content for content in said if isinstance(content, str))
+    if isinstance(messages, Sequence) and not isinstance(messages, str):
+        yield from (turn for turn in messages if isinstance(turn, Mapping))
 
 
 def _diversity(sample: Sample) -> Diversity:

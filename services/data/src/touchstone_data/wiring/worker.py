@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import time
 from functools import lru_cache
 
 from touchstone_runtime import channels, telemetry
@@ -21,6 +22,7 @@ from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.adapters.trials import ProcessTrials
 from touchstone_data.adapters.workshops import FolderWorkshops
 from touchstone_data.catalogue.detectors import StepDetectors
+from touchstone_data.catalogue.token_counts import Tokenizers
 from touchstone_data.core.planning import StageKind
 from touchstone_data.ports import Inference, JobKind
 from touchstone_data.reporting.page import HtmlReporter
@@ -62,7 +64,8 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
     steps = plugins.installed()
     pipelines = PipelineDatabase(jobs.engine, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    maker = Maker(steps, ResolverTools(resolver, file_root=settings.file_root))
+    tools = ResolverTools(resolver, file_root=settings.file_root)
+    maker = Maker(steps, tools)
     trials = ProcessTrials(loop, parallel=len(os.sched_getaffinity(0)))
     exports_uri = ExportShelf(settings.artefacts_uri).root
     sources = SourceFiles(resolver, file_root=settings.file_root, exports_uri=exports_uri)
@@ -76,9 +79,14 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
             StageKind.WORK: ShardWork(maker, loop.run(_models(settings, loop)), trials),
             StageKind.DECIDE: Deciding(maker),
             StageKind.WRITE: Writing(
-                pipelines, shelf, steps, Inspecting(StepDetectors(), HtmlReporter()), now=parts.now
+                pipelines,
+                shelf,
+                steps,
+                Inspecting(StepDetectors(), Tokenizers(tools), HtmlReporter()),
+                now=parts.now,
             ),
         },
+        monotonic=time.monotonic,
     )
 
 
