@@ -90,7 +90,7 @@ def test_what_verification_rejects_is_kept_apart_with_its_reason(
     written = {
         0: task(0), 1: "Sure! Here is a task.", 2: json.dumps({"instruction": SEEDS[7]["instruction"], "answer": "x"}),
         3: json.dumps({"instruction": "Say more.", "answer": "x"}), 4: task(4), 5: task(5),
-        6: json.dumps({"instruction": NEW[6]}), 7: json.dumps({"instruction": NEW[0].lower(), "answer": "y"}),
+        6: json.dumps({"instruction": NEW[6], "answer": NEW[6]}), 7: json.dumps({"instruction": NEW[0].lower(), "answer": "y"}),
     }  # fmt: skip
     bench = make(scripted(writing(written, verdict)))
     found = read(bench.run(spec(bench.write("in.jsonl", SEEDS), generate())))
@@ -102,7 +102,7 @@ def test_what_verification_rejects_is_kept_apart_with_its_reason(
         f"3~{step}-1": ("too short", step, 2.0),
         f"4~{step}-1": ("judged too low", step, 2.0),
         f"5~{step}-1": ("judge's verdict not readable", step, None),
-        f"6~{step}-1": ("answer not of the form", step, None),
+        f"6~{step}-1": ("answer repeats its instruction", step, 1.0),
         f"7~{step}-1": ("not new", step, 1.0),
     }
     assert {row["detail"] for row in found.dropped} >= {"Sure! Here is a task.", "it is rude"}

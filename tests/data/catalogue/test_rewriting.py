@@ -55,6 +55,8 @@ def test_paraphrases_that_say_the_same_otherwise_are_kept(run: Any) -> None:
         5: ORIGINAL.replace("has not arrived yet", "has not yet arrived"),
         6: GOOD,
         7: GOOD,
+        8: GOOD
+        + " I will then tell you whether it was worth the wait, or whether it would have been better not to buy.",
     }
 
     def answer(number: int, request: Any) -> str:
@@ -66,7 +68,7 @@ def test_paraphrases_that_say_the_same_otherwise_are_kept(run: Any) -> None:
     found = run("paraphrase", answer, len(planted), judge=judge)
     assert reasons(found) == {
         1: "copy of its origin", 2: "protected span changed", 3: "protected span changed", 4: "meaning lost",
-        5: "too near its origin", 6: "answer not of the form",
+        5: "too near its origin", 6: "answer not of the form", 8: "length changed",
     }  # fmt: skip
     scores = {int(row["record_id"][0]): row["score"] for row in found.dropped}
     assert scores[4] < 0.75

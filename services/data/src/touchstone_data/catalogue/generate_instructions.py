@@ -19,7 +19,8 @@ from touchstone_data.core.judging import Judge
 from touchstone_data.core.records import Json, Record, value_at, with_value
 from touchstone_data.core.steps import Parameters, Step, Surroundings
 
-NOT_NEW, DID_NOT_PASS, VACUOUS = "not new", "program did not pass", "tests check nothing"
+NOT_NEW, REPEATS = "not new", "answer repeats its instruction"
+DID_NOT_PASS, VACUOUS = "program did not pass", "tests check nothing"
 INSTRUCTION, ANSWER, TESTS = "instruction", "answer", "tests"
 TASK = (
     "Between the tags are instructions with good answers. Write a new one of the same field that asks for something "
@@ -109,6 +110,10 @@ class Instructing:
             one.reject(TOO_SHORT, score=count)
         elif count > most:
             one.reject(TOO_LONG, score=count)
+        else:
+            said = (verification.tokens(one.texts[name]) for name in (INSTRUCTION, ANSWER))
+            if likeness := verification.rouge_l(*said, least=self.max_rouge):
+                one.reject(REPEATS, score=likeness)
 
     def _reject_known(self, candidates: Sequence[Candidate], pool: list[list[str]]) -> None:
         """Reject what is like one of the pool, and put the others into it."""

@@ -1,6 +1,6 @@
 """What steps share that say the same in other words: the texts of a record, and what is held against new ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from touchstone_data.core.records import Record, value_at, with_value
 from touchstone_data.core.steps import Parameters, Surroundings
 
 COPY, SPAN, TWIN = "copy of its origin", "protected span changed", "same as another that was made"
-FAR, NEAR = "meaning lost", "too near its origin"
+FAR, NEAR, LENGTH = "meaning lost", "too near its origin", "length changed"
 REQUIRED = ("model", "encoder")
 KEEP = (
     "Keep numbers, names, addresses and whatever stands in angle or curly brackets exactly as they are. What stands "
@@ -32,8 +32,12 @@ VERIFICATION: dict[str, Any] = {
         "description": "Tells whether the meaning is the same: an ONNX encoder of sentences.",
     },
     "min_cosine": {**_COSINE, "default": 0.75, "description": "Below it the meaning is lost."},
+    "max_length_ratio": {
+        "type": "number", "exclusiveMinimum": 1, "maximum": 10, "default": 1.6,
+        "description": "A text may become this many times as long or as short, in words.",
+    },
     "max_cosine": {**_COSINE, "default": 0.99, "description": "Above it nothing was said in other words."},
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class Originals:
     max_tokens: int
     min_cosine: float
     max_cosine: float
+    max_length_ratio: float
     judge: Judge | None
 
     @classmethod
@@ -57,6 +62,7 @@ class Originals:
             max_tokens=files.get("max_tokens", encoding.FILES["max_tokens"]["default"]),
             min_cosine=parameters["min_cosine"],
             max_cosine=parameters["max_cosine"],
+            max_length_ratio=parameters["max_length_ratio"],
             judge=synthesis.judge_of(parameters),
         )
 
@@ -75,6 +81,8 @@ class Originals:
                 found for path in before if (found := verification.changed_spans(before[path], one.texts[path]))
             ):
                 one.reject(SPAN, detail=changed)
+            elif (ratio := _length_ratio(before.values(), one.texts.values())) > self.max_length_ratio:
+                one.reject(LENGTH, score=ratio)
         reject_twins(candidates)
         self._compare(synthesis.still_in(candidates))
         synthesis.judged(candidates, self.judge, self._shown, aid)
@@ -101,6 +109,12 @@ class Originals:
 
     def _shown(self, one: Candidate) -> Mapping[str, str]:
         return {"original": "\n".join(self.texts(one.origin).values()), "made": "\n".join(one.texts.values())}
+
+
+def _length_ratio(before: Iterable[str], after: Iterable[str]) -> float:
+    """How many times as long the longer one is, in words."""
+    old, new = (max(1, sum(len(text.split()) for text in texts)) for texts in (before, after))
+    return max(old, new) / min(old, new)
 
 
 def reject_twins(candidates: Sequence[Candidate]) -> None:

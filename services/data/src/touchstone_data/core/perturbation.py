@@ -1,6 +1,7 @@
 """Small changes of texts by rules (Wei and Zou, EDA, 2019, section 2; the noise of keyboards). Pure.
 
-Words that hold what must stay, as numbers, addresses and placeholders, are never touched, nor are those that are named.
+Words that hold what must stay, as numbers, addresses and placeholders, are never touched, nor are those that are named,
+nor those of English that deny: without them a text says the contrary.
 All draws come from the caller's generator.
 """
 
@@ -14,6 +15,7 @@ from touchstone_data.core import verification
 
 _PIECE = re.compile(r"\{\{.*?\}\}|\S+|\s+")
 _CORE = re.compile(r"[^\W\d_](?:[\w'’-]*[^\W\d_])?")
+_DENIES = re.compile(r"not|no|none|nor|neither|never|nobody|nothing|without|cannot|\w+n['’]t", re.IGNORECASE)
 _SLOT = re.compile(r"<([A-Z][A-Z0-9_]*)>|\{(\w+)\}|\{\{\s*(\w+)\s*\}\}")
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
 MIN_TYPO_LETTERS = 4
@@ -70,7 +72,9 @@ def perturbed(text: str, operation: Operation, rules: Rules, rng: random.Random)
 
 def _is_free(piece: str, kept: frozenset[str]) -> bool:
     core = _CORE.search(piece)
-    return core is not None and core[0].lower() not in kept and not verification.spans(piece) and "{" not in piece
+    if core is None or core[0].lower() in kept or _DENIES.fullmatch(core[0]):
+        return False
+    return not verification.spans(piece) and "{" not in piece
 
 
 def _some(places: Sequence[int], words: int, rate: float, rng: random.Random) -> list[int]:
@@ -81,7 +85,8 @@ def _swap(pieces: list[str], free: list[int], rules: Rules, rng: random.Random) 
     for _ in range(max(1, round(rules.rate * len(free) / 2))):
         if len(free) > 1:
             one, other = rng.sample(free, 2)
-            pieces[one], pieces[other] = pieces[other], pieces[one]
+            words = _core(pieces[one]), _core(pieces[other])
+            pieces[one], pieces[other] = _replaced(pieces[one], words[1]), _replaced(pieces[other], words[0])
 
 
 def _delete(pieces: list[str], free: list[int], rules: Rules, rng: random.Random) -> None:
