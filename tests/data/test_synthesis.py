@@ -309,6 +309,16 @@ def test_nothing_is_made_of_what_is_held_out_or_was_made(make: Any, spec: Any, s
     assert [step["made"] for step in found.manifest["steps"][1:]] == [len(origins), 2 * len(origins), len(origins)]
 
 
+def test_lineage_outlives_the_fields(make: Any, spec: Any, scripted: Any, read: Any) -> None:
+    """`to-chat` made new records of the messages, which no longer said what they came from."""
+    bench = make(scripted(writing({0: task(0), 1: task(1)})))
+    turns = [{"role": "user", "template": "{{ instruction }}"}, {"role": "assistant", "template": "{{ output }}"}]
+    found = read(bench.run(spec(bench.write("in.jsonl", SEEDS[:2]), generate(), ("to-chat", {"messages": turns}))))
+    assert {row["record_id"]: row["record_made_from"] for row in found.rows["train"]} == {
+        "0": None, "1": None, "0~generate-instructions-1": "0", "1~generate-instructions-1": "1",
+    }  # fmt: skip
+
+
 def test_a_snapshot_of_which_nothing_was_made_does_not_speak_of_it(bench: Any, make_spec: Any, read: Any) -> None:
     found = read(bench.run(make_spec(bench.write("in.jsonl", [{"text": "a b c"}]), "fix-text")))
     assert "models" not in found.manifest

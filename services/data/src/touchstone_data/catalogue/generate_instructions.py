@@ -6,8 +6,8 @@ Kept is what is new: the ROUGE-L of an instruction with any that was there, or w
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from touchstone_data.catalogue import synthesis
@@ -16,7 +16,7 @@ from touchstone_data.catalogue.synthesis import Candidate, Writer
 from touchstone_data.core import generation, judging, programs, verification
 from touchstone_data.core.generation import Aid, GenerationWork, Made, Program
 from touchstone_data.core.judging import Judge
-from touchstone_data.core.records import Json, Record, value_at, with_value
+from touchstone_data.core.records import Record, value_at, with_value
 from touchstone_data.core.steps import Parameters, Step, Surroundings
 
 NOT_NEW, REPEATS = "not new", "answer repeats its instruction"
@@ -126,11 +126,10 @@ class Instructing:
                 pool.append(tokens)
 
     def _made(self, one: Candidate) -> Made:
-        fields: Mapping[str, Json] = {}
+        record = replace(one.origin, fields={})
         for path, name in ((self.instruction, INSTRUCTION), (self.answer, ANSWER)):
-            record = Record(id="", source="", fields=fields)
-            fields = with_value(record, path, one.texts.get(name, "")).fields
-        return one.made(fields)
+            record = with_value(record, path, one.texts.get(name, ""))
+        return one.made(record.fields)
 
 
 def _try(candidates: Sequence[Candidate], execution: Execution, aid: Aid) -> None:

@@ -1,5 +1,6 @@
 """From fields to the turns of a conversation, by templates."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,7 +41,7 @@ def _work(
             return Drop(reason=BLANK, detail=role)
         messages.append({"role": role, "content": content})
     kept = {path: value_at(record.fields, path) for path in keep}
-    return with_value(Record(id=record.id, source=record.source, split=record.split, fields=kept), field, messages)
+    return with_value(replace(record, fields=kept), field, messages)
 
 
 def check(parameters: Parameters) -> str:
