@@ -45,7 +45,7 @@ class ItemRow(Base):
 
     __tablename__ = "data_items"
     __table_args__ = (
-        Index("data_items_open", "queue", "is_open", "place"),
+        Index("data_items_open", "queue", "is_open", "place", "id"),
         Index("data_items_by_feedback", "feedback_id"),
     )
 
@@ -59,6 +59,8 @@ class ItemRow(Base):
     """Empty: of a file."""
     wanted: Mapped[int] = mapped_column(Integer)
     """How many people are to annotate it."""
+    submitted: Mapped[int] = mapped_column(Integer)
+    """How many have."""
     is_open: Mapped[bool] = mapped_column(Boolean)
     """Whether annotations are missing."""
 
@@ -67,7 +69,10 @@ class SlotRow(Base):
     """What one annotator has to do with one item."""
 
     __tablename__ = "data_slots"
-    __table_args__ = (Index("data_slots_by_annotator", "queue", "annotator", "state"),)
+    __table_args__ = (
+        Index("data_slots_by_annotator", "queue", "annotator", "state"),
+        Index("data_slots_by_state", "queue", "state", "until"),
+    )
 
     queue: Mapped[str] = mapped_column(String(63), primary_key=True)
     item_id: Mapped[str] = mapped_column(String(256), primary_key=True)

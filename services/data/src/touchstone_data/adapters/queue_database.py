@@ -4,12 +4,13 @@ Each change of a queue's items or slots locks the queue's row first, so changes 
 is taken by an annotation, or by a claim that lasts; there are as many places as people are to annotate the item.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, and_, func, or_, select
+from sqlalchemy import ColumnElement, Engine, and_, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from touchstone_runtime import databases
@@ -113,9 +114,8 @@ class QueueDatabase:
                 return
             self._check_held(session, item, slot)
             slot.state, slot.label = State.SUBMITTED, annotation.label
-            session.flush()
-            query = select(func.count()).where(_of(item), SlotRow.state == State.SUBMITTED)
-            item.is_open = (session.scalar(query) or 0) < item.wanted
+            item.submitted += 1
+            item.is_open = item.submitted < item.wanted
 
     def skip(self, name: str, item_id: str, annotator: str, reason: str) -> None:
         """Give an item back."""
@@ -134,7 +134,6 @@ class QueueDatabase:
             if session.get(QueueRow, name) is None:
                 raise errors.QueueNotFound(name)
             slots, items = SlotRow.queue == name, ItemRow.queue == name
-            lasting = and_(SlotRow.state == State.CLAIMED, SlotRow.until > naive(self._now()))
             submitted = SlotRow.state == State.SUBMITTED
 
             def count(what: Any, *conditions: ColumnElement[bool]) -> int:
@@ -144,7 +143,7 @@ class QueueDatabase:
                 items=count(ItemRow.id, items),
                 complete=count(ItemRow.id, items, ItemRow.is_open.is_(False)),
                 annotations=count(SlotRow.item_id, slots, submitted),
-                claimed=count(SlotRow.item_id, slots, lasting),
+                claimed=count(SlotRow.item_id, slots, _lasts(naive(self._now()))),
                 skipped=count(SlotRow.item_id, slots, SlotRow.state == State.SKIPPED),
                 annotators=count(SlotRow.annotator.distinct(), slots, submitted),
             )
@@ -158,8 +157,8 @@ class QueueDatabase:
         now = naive(self._now())
         if slot.state == State.SKIPPED:
             raise errors.NotClaimed(item.id, slot.annotator, "he has skipped it")
-        others = select(func.count()).where(_of(item), SlotRow.annotator != slot.annotator, _takes_place(now))
-        if slot.until <= now and (session.scalar(others) or 0) >= item.wanted:
+        others = select(func.count()).where(_of(item), SlotRow.annotator != slot.annotator, _lasts(now))
+        if slot.until <= now and item.submitted + (session.scalar(others) or 0) >= item.wanted:
             raise errors.NotClaimed(item.id, slot.annotator, "the claim ended and others have it now")
 
 
@@ -201,6 +200,7 @@ def _add(session: Session, spec: QueueSpec, items: Sequence[Item], present: set[
             lineage=dict(item.lineage),
             feedback_id=item.lineage["feedback_id"],
             wanted=spec.wanted(item.id),
+            submitted=0,
             is_open=True,
         )
         for item in new.values()
@@ -219,29 +219,31 @@ def _of(item: ItemRow | type[ItemRow]) -> ColumnElement[bool]:
     return and_(SlotRow.queue == item.queue, SlotRow.item_id == item.id)
 
 
-def _takes_place(now: datetime) -> ColumnElement[bool]:
-    lasting = and_(SlotRow.state == State.CLAIMED, SlotRow.until > now)
-    return or_(SlotRow.state == State.SUBMITTED, lasting)
+def _lasts(now: datetime) -> ColumnElement[bool]:
+    return and_(SlotRow.state == State.CLAIMED, SlotRow.until > now)
 
 
 def _held(session: Session, name: str, annotator: str, now: datetime) -> ItemRow | None:
-    query = select(ItemRow).join(SlotRow, _of(ItemRow)).where(SlotRow.queue == name, SlotRow.annotator == annotator)
-    return session.scalars(query.where(SlotRow.state == State.CLAIMED, SlotRow.until > now).limit(1)).first()
+    slots = select(SlotRow.item_id).where(SlotRow.queue == name, SlotRow.annotator == annotator, _lasts(now))
+    held = session.scalars(slots.limit(1)).first()
+    return None if held is None else session.get(ItemRow, (name, held))
 
 
 def _free(session: Session, name: str, annotator: str, now: datetime) -> ItemRow | None:
-    """Find the first item with a free place that the annotator has neither labelled nor skipped."""
+    """Find the first item with a free place that the annotator has neither labelled nor skipped.
+
+    Three plain queries: as one it takes a database that has no statistics of the tables minutes.
+    """
+    slots = SlotRow.queue == name
     is_through = SlotRow.state.in_([State.SUBMITTED, State.SKIPPED])
-    his = select(SlotRow.item_id).where(_of(ItemRow), SlotRow.annotator == annotator, is_through)
-    taken = select(func.count()).where(_of(ItemRow), _takes_place(now)).correlate(ItemRow).scalar_subquery()
-    query = (
-        select(ItemRow)
-        .where(ItemRow.queue == name, ItemRow.is_open.is_(True))
-        .where(~his.correlate(ItemRow).exists(), taken < ItemRow.wanted)
-        .order_by(ItemRow.place, ItemRow.id)
-        .limit(1)
-    )
-    return session.scalars(query).first()
+    his = set(session.scalars(select(SlotRow.item_id).where(slots, SlotRow.annotator == annotator, is_through)))
+    claimed = Counter(session.scalars(select(SlotRow.item_id).where(slots, _lasts(now))))
+    items = select(ItemRow.id, ItemRow.wanted - ItemRow.submitted).where(ItemRow.queue == name, ItemRow.is_open)
+    with session.execute(items.order_by(ItemRow.place, ItemRow.id).execution_options(yield_per=BATCH)) as rows:
+        for item_id, places in rows:
+            if item_id not in his and claimed[item_id] < places:
+                return session.get(ItemRow, (name, item_id))
+    return None
 
 
 def _slot(session: Session, name: str, item_id: str, annotator: str) -> tuple[ItemRow, SlotRow]:
