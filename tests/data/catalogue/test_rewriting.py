@@ -85,9 +85,8 @@ def test_a_judge_rejects_what_the_encoder_lets_through(run: Any) -> None:
         return json.dumps({"text": GOOD if number else LIKE})
 
     found = run("paraphrase", answer, 2, judge={"model": "writer", "criteria": "The tone is the same."})
-    assert [(row["reason"], row["score"], row["detail"]) for row in found.dropped] == [
-        ("judged too low", 3, "it is curt")
-    ]
+    (row,) = found.dropped
+    assert (row["reason"], row["score"], row["detail"]) == ("judged too low", 3, f"it is curt | {LIKE}")
 
 
 def test_the_same_said_twice_is_made_once(run: Any) -> None:
@@ -120,4 +119,5 @@ def test_back_translations_go_through_their_pivot_and_come_home(run: Any) -> Non
         4: "protected span changed",
     }  # fmt: skip
     assert [row["text"] for row in found.rows["train"] if row["record_made_by"]] == [GOOD]
-    assert {row["detail"].partition(":")[0] for row in found.dropped if "language" in row["reason"]} == {"en", "fr"}
+    told = {row["reason"]: row["detail"].partition(" | ")[0] for row in found.dropped if "language" in row["reason"]}
+    assert told == {"pivot in another language": "en", "came back in another language": "fr"}

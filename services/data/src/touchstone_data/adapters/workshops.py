@@ -81,11 +81,17 @@ class FolderWorkshop:
 
     def records(self, stage: int, shard: int) -> list[Record]:
         """Read a shard."""
-        table = pq.read_table(self._path(stage, shard, "records.parquet"), memory_map=True)
+        # With the schema, a file of a version that made no records has their columns too, null.
+        table = pq.read_table(self._path(stage, shard, "records.parquet"), schema=RECORDS, memory_map=True)
         columns = (table.column(name).to_pylist() for name in RECORDS.names)
         return [
             Record(
-                id=name, source=source, fields=orjson.loads(fields), split=split, made_by=made_by, made_from=made_from
+                id=name,
+                source=source,
+                fields=orjson.loads(fields),
+                split=split,
+                made_by=made_by or "",
+                made_from=made_from or "",
             )
             for name, source, fields, split, made_by, made_from in zip(*columns, strict=True)
         ]

@@ -61,7 +61,7 @@ def _reject_others(candidates: Sequence[Candidate], wanted: str, reason: str) ->
     for one in synthesis.still_in(candidates):
         told = language.told("\n".join(one.texts.values()))
         if told.code != wanted:
-            one.reject(reason, score=told.probability, detail=f"{told.code}: " + "\n".join(one.texts.values()))
+            one.reject(reason, score=told.probability, detail=told.code)
 
 
 def make(parameters: Parameters, surroundings: Surroundings) -> GenerationWork:

@@ -14,8 +14,8 @@ from touchstone_data.core.steps import Parameters
 NOT_OF_THE_FORM, NOT_TAKEN = "answer not of the form", "prompt not taken"
 BLOCK = 64
 """Origins worked on together: enough to keep the engines busy, few enough to hear soon that the work must stop."""
-MAX_SHOWN = 200
-"""Characters of a rejected text that `dropped.parquet` shows."""
+MAX_SHOWN = 500
+"""Characters of what `dropped.parquet` shows of a rejected record: there is no other place that has it."""
 MODELS = ("model", "judge.model")
 
 MODEL: dict[str, Any] = {"type": "string", "minLength": 1, "description": "Name of one of the pipeline's models."}
@@ -60,8 +60,8 @@ class Candidate:
         return Made(self.origin, fields, self.drop)
 
     def reject(self, reason: str, *, score: float | None = None, detail: str = "") -> None:
-        """Leave it out. What was written is shown where nothing else is to be said."""
-        shown = detail or "\n".join(self.texts.values())
+        """Leave it out; what is to be said of it stands before what was written."""
+        shown = " | ".join(filter(None, (detail, "\n".join(self.texts.values()))))
         self.drop = Drop(reason=reason, score=score, detail=shown[:MAX_SHOWN])
 
 
@@ -144,7 +144,8 @@ def judged(
     open_ones = still_in(candidates)
     replies = aid.ask([judging.prompt(judge, parts(one)) for one in open_ones])
     for one, reply in zip(open_ones, replies, strict=True):
-        one.drop = judging.objection(judge, reply)
+        if found := judging.objection(judge, reply):
+            one.reject(found.reason, score=found.score, detail=found.detail)
 
 
 def still_in(candidates: Sequence[Candidate]) -> list[Candidate]:
