@@ -1,7 +1,7 @@
 """An annotator's session at a terminal: the guideline, then item after item until none is left."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,7 +53,11 @@ class Annotating:
             if not claimed.HasField("item"):
                 self.terminal.say("Nothing is left for you now.")
                 return labelled
-            self.terminal.say("\n".join(["", f"── {claimed.item.item_id}", *shown(claimed.item)]))
+            self.terminal.say(
+                "\n".join(
+                    ["", f"── {claimed.item.item_id}", *(f"{name}: {text}" for name, text in parts(claimed.item))]
+                )
+            )
             outcome = await self._one(spec, claimed.item.item_id)
             if outcome == QUIT:
                 return labelled
@@ -93,19 +97,21 @@ class Annotating:
         await curating.answer(method(request, timeout=TIMEOUT_SECONDS))
 
 
-def shown(item: pb.QueueItem) -> Iterator[str]:
-    """Show an item: conversations turn by turn, all else by name."""
+def parts(item: pb.QueueItem) -> Iterator[tuple[str, str]]:
+    """Take an item apart into what is read, with its name: conversations turn by turn, then all other fields."""
     fields: Mapping[str, Any] = json_format.MessageToDict(item.fields)
     messages = fields.get("messages")
-    for turn in messages if isinstance(messages, list) else ():
-        yield f"{turn.get('role', '')}: {turn.get('content', '')}" if isinstance(turn, dict) else str(turn)
+    turns = messages if isinstance(messages, list) else []
+    for turn in turns:
+        is_turn = isinstance(turn, dict)
+        yield (str(turn.get("role", "")), str(turn.get("content", ""))) if is_turn else ("", str(turn))
     for name in sorted(fields):
         value = fields[name]
-        if name != "messages" and value not in ("", None):
-            yield f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        if not (name == "messages" and turns) and value not in ("", None):
+            yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _choice(terminal: Terminal, name: str, choices: "list[Any] | Any") -> str:
+def _choice(terminal: Terminal, name: str, choices: Iterable[object]) -> str:
     """Ask for one of some labels, by its number or its name; commands go through."""
     numbered = {str(number): str(choice) for number, choice in enumerate(choices, start=1)}
     options = ", ".join(f"{number} {choice}" for number, choice in numbered.items())
@@ -120,31 +126,37 @@ def _choice(terminal: Terminal, name: str, choices: "list[Any] | Any") -> str:
 
 def _object(terminal: Terminal, spec: pb.QueueSpec) -> str:
     """Ask for each field of a JSON object; an empty answer leaves it out. The service checks it."""
-    found: dict[str, Any] = {}
-    for name, schema in json.loads(spec.json_schema)["properties"].items():
-        if isinstance(schema, dict) and schema.get("enum"):
-            said = _choice(terminal, name, schema["enum"])
+    found: dict[str, str] = {}
+    for name, schema in properties(spec).items():
+        if schema.get("enum"):
+            found[name] = _choice(terminal, name, schema["enum"])
         else:
-            kind = schema.get("type", "JSON") if isinstance(schema, dict) else "JSON"
-            said = terminal.ask(f"{name} ({kind}; {HELP})").strip()
-        if said in (SKIP, GUIDELINE, QUIT):
-            return said
-        if said:
-            found[name] = said if _is_text(schema) else _value(said)
-    return json.dumps(found)
+            found[name] = terminal.ask(f"{name} ({schema.get('type', 'JSON')}; {HELP})").strip()
+        if found[name] in (SKIP, GUIDELINE, QUIT):
+            return found[name]
+    return written(spec, found)
 
 
-def _is_text(schema: Any) -> bool:
-    if not isinstance(schema, dict):
-        return False
-    enum = schema.get("enum")
-    return all(isinstance(one, str) for one in enum) if enum else schema.get("type") == "string"
+def properties(spec: pb.QueueSpec) -> Mapping[str, Mapping[str, Any]]:
+    """Return the schemas of the fields of a label that is a JSON object."""
+    found = json.loads(spec.json_schema)["properties"]
+    return {name: schema if isinstance(schema, dict) else {} for name, schema in found.items()}
 
 
-def _value(said: str) -> Any:
-    words = {"yes": True, "no": False, "True": True, "False": False, "None": None}
-    if said in words:
-        return words[said]
+def written(spec: pb.QueueSpec, said: Mapping[str, str]) -> str:
+    """Write what was said of each field as a JSON object; what is empty is left out."""
+    return json.dumps({name: _value(schema, said[name]) for name, schema in properties(spec).items() if said[name]})
+
+
+def _value(schema: Mapping[str, Any], said: str) -> Any:
+    """Read what was said as what the schema asks for; what does not fit stays a text, which the service refuses."""
+    for choice in schema.get("enum", ()):
+        if said == str(choice):
+            return choice
+    if schema.get("type") == "string":
+        return said
+    if said in ("yes", "no"):
+        return said == "yes"
     try:
         return json.loads(said)
     except ValueError:

@@ -134,11 +134,16 @@ def export_queue(session: Session, name: str, *, allow_low_agreement: bool, addr
 @click.command()
 @click.argument("name", metavar="QUEUE")
 @click.option("--as", "annotator", required=True, help="Who you are, the same each time.")
+@click.option("--page", is_flag=True, help="On a page in the browser, until Ctrl-C.")
 @curation.address_option
 @click.pass_obj
-def annotate(session: Session, name: str, annotator: str, address: str) -> None:
+def annotate(session: Session, name: str, annotator: str, *, page: bool, address: str) -> None:
     """Label the items of QUEUE one after the other."""
-    labelled = run(_annotate(curation.address_of(session, address), name, annotator))
+    where = curation.address_of(session, address)
+    if page:
+        run(_page(where, name, annotator))
+        return
+    labelled = run(_annotate(where, name, annotator))
     click.echo(f"{labelled} items labelled.")
 
 
@@ -166,3 +171,10 @@ async def _annotate(address: str, name: str, annotator: str) -> int:
 
     async with curating.connected(address) as client:
         return await Annotating(client=client, queue=name, annotator=annotator, terminal=_Terminal()).run()
+
+
+async def _page(address: str, name: str, annotator: str) -> None:
+    from touchstone_local import annotation_page, curating  # noqa: PLC0415
+
+    async with curating.connected(address) as client:
+        await annotation_page.serve(client, name, annotator, lambda url: click.echo(f"Annotate on {url}"))
