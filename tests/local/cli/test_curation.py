@@ -3,7 +3,11 @@
 import asyncio
 import io
 import json
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -192,3 +196,19 @@ def test_a_session_goes_on_when_an_item_is_forgotten_in_between(desk: Desk) -> N
     assert asyncio.run(annotate()) == 2
     assert "has no item" in terminal.said[2]
     assert terminal.said[-1] == "Nothing is left for you now."
+
+
+def test_a_page_is_served_until_it_is_interrupted(desk: Desk) -> None:
+    desk.give()
+    files = ("--guideline", desk.write("g.md", "Say which."), "--choice", "billing", "--choice", "shipping")
+    desk.run("queue", "create", "tickets", *files)
+    desk.run("queue", "fill", "tickets")
+    command = [sys.executable, "-c", "from touchstone_local.cli import main; main()"]
+    arguments = ["annotate", "tickets", "--as", "ann", "--page", "--address", desk.address]
+    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().removeprefix("Annotate on ").strip()
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert "Say which." in page.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == app.EXIT_INTERRUPTED
