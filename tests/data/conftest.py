@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -202,12 +201,6 @@ def serve_models(loop: BackgroundLoop) -> Iterator[Callable[..., GrpcModels]]:
 @pytest.fixture
 def scripted() -> type[ScriptedModels]:
     return ScriptedModels
-
-
-@pytest.fixture(scope="session")
-def resolver() -> Resolver:
-    """Pinned files of packages, kept from one run to the next."""
-    return Resolver(Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser())
 
 
 @pytest.fixture

@@ -1,35 +1,18 @@
-"""Chat templates: what is rendered is what the tokenizer's own `apply_chat_template` renders, for models of many makers."""
+"""Chat templates: found where models keep them, harmless, and exact.
 
-from collections.abc import Callable
+That texts are the tokenizer's own is held by tests/finetuning/training, where transformers is.
+"""
+
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import gguf
-import jinja2
 import pytest
-import transformers
-from tokenizers import Tokenizer, models
 from touchstone_data.catalogue import chat_templates
 from touchstone_data.core.chat_templates import ChatRenderer, ChatTemplates, Refused
 
-WHEEL = "pypi://trl==1.16.0/trl/chat_templates"
-TEMPLATES = {
-    "cohere2": "2147c474f41b522b7296f74692b9f31e45f49a31465960576a9d321339c5915a",
-    "deepseekv3": "563b1ce7d61d50a9b4c7439a912a1116f095b712df5b5e4d3e1116049874eb64",
-    "gemma": "ecd6ae513fe103f0eb62e8ab5bfa8d0fe45c1074fa398b089c93a7e70c15cfd6",
-    "gemma3": "7de1c58e208eda46e9c7f86397df37ec49883aeece39fb961e0a6b24088dd3c4",
-    "glm4moe": "44f815868bf02fa458dd2f741a338046f4bf45f398eb6d067766726b9d96cce3",
-    "gptoss": "a4c9919cbbd4acdd51ccffe22da049264b1b73e59055fa58811a99efbd7c8146",
-    "lfm2": "cef187400d62a59507aab3a642ea9a8d2a2ef263562bc3430560e116945273cf",
-    "llama3": "ba03a121d097859c7b5b9cd03af99aafe95275210d2876f642ad9929a150f122",
-    "llama3_2": "5816fce10444e03c2e9ee1ef8a4a1ea61ae7e69e438613f3b17b69d0426223a4",
-    "nemotron_3_nano": "ab7813c3abdd9cb655905a410728b26c7884eca45ddfab8d9f931553485a7862",
-    "phi3": "dcaee66df77bfbb789ec541fe713218da30225a526f1db97138fc39ee6dc56aa",
-    "qwen2_5": "cd8e9439f0570856fd70470bf8889ebd8b5d1107207f67a5efb46e342330527f",
-    "qwen3": "a55ee1b1660128b7098723e0abcd92caa0788061051c62d51cbe87d9cf1974d8",
-    "qwen3_training": "1d944ff8f268b611abb296cdd24d0f51981eef1c8647ac321c3a0258f61eb6c9",
-}
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
 TURNS: list[dict[str, Any]] = [
     {"role": "user", "content": '  Where is my "parcel" <b>42</b>?\n'},
@@ -37,92 +20,10 @@ TURNS: list[dict[str, Any]] = [
     {"role": "user", "content": "Über Köln?"},
     {"role": "assistant", "content": "<think>\nRoutes.\n</think>\n\nYes, über Köln & Bonn."},
 ]
-SYSTEM = {"role": "system", "content": "Answer briefly."}
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "track",
-            "description": "Tells where a <parcel> is.",
-            "parameters": {
-                "type": "object",
-                "properties": {"number": {"type": "string", "description": "Its number."}},
-                "required": ["number"],
-            },
-        },
-    }
-]
-CALL = {"id": "abcdefghi", "type": "function", "function": {"name": "track", "arguments": {"number": "ü-42"}}}
-CALLING = [
-    TURNS[0],
-    {"role": "assistant", "content": "", "tool_calls": [CALL]},
-    {"role": "tool", "name": "track", "tool_call_id": "abcdefghi", "content": '{"at": "Köln"}'},
-    {"role": "assistant", "content": "It is in Köln."},
-]
-CONVERSATIONS = {
-    "one turn": TURNS[:1],
-    "many turns": TURNS,
-    "a system": [SYSTEM, *TURNS],
-    "tools": [SYSTEM, *CALLING],
-    "two turns of one side": [TURNS[0], TURNS[2]],
-}
 
 
-def its_own(templates: dict[str, str] | str, turns: list[Any], **options: Any) -> str | None:
-    """What the tokenizer renders; None if its template refuses."""
-    speaking = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer(models.BPE()), chat_template=templates, **TOKENS
-    )
-    try:
-        return str(speaking.apply_chat_template(turns, tokenize=False, **options))
-    except (jinja2.TemplateError, TypeError):
-        return None
-
-
-def ours(renderer: ChatRenderer, turns: list[Any], tools: Any, *, is_asking: bool) -> str | None:
-    try:
-        return renderer.text(turns, tools, is_asking=is_asking)
-    except Refused:
-        return None
-
-
-def today() -> datetime:
-    """The day by the clock that templates are told of: the machine's."""
-    return datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)  # noqa: DTZ005 - as transformers does
-
-
-@pytest.fixture
-def fetch(resolver: Any) -> Callable[[str], Path]:
-    return lambda family: resolver.resolve_sync(f"{WHEEL}/{family}.jinja#sha256={TEMPLATES[family]}").path
-
-
-@pytest.mark.artefacts
-@pytest.mark.parametrize("family", TEMPLATES)
-def test_texts_are_those_of_the_tokenizer(fetch: Callable[[str], Path], family: str) -> None:
-    text = fetch(family).read_text()
-    rendered = 0
-    for turns in CONVERSATIONS.values():
-        for tools in (None, TOOLS):
-            for is_asking in (False, True):
-                # Some templates write the date: what was rendered round midnight is rendered again.
-                first, theirs, last = (
-                    today(),
-                    its_own(text, turns, tools=tools, add_generation_prompt=is_asking),
-                    today(),
-                )
-                if first != last:
-                    theirs = its_own(text, turns, tools=tools, add_generation_prompt=is_asking)
-                renderer = ChatRenderer(ChatTemplates(templates={"default": text}, tokens=TOKENS), date=last)
-                assert ours(renderer, turns, tools, is_asking=is_asking) == theirs
-                rendered += theirs is not None
-    assert rendered >= 8  # of twenty: a template that refuses them all would prove nothing
-
-
-def test_of_several_templates_the_one_for_tools_is_taken_where_there_are_tools() -> None:
-    templates = {"default": "plain {{ messages[0].content }}", "tool_use": "{{ tools | tojson(indent=2) }}", "rag": "r"}
-    renderer = ChatRenderer(ChatTemplates(templates=templates))
-    for tools in (None, TOOLS):
-        assert renderer.text(TURNS, tools) == its_own(templates, TURNS, tools=tools)
+def test_of_several_templates_one_is_taken_by_its_name() -> None:
+    templates = {"default": "plain", "tool_use": "called", "rag": "r"}
     assert ChatRenderer(ChatTemplates(templates=templates), name="rag").text(TURNS) == "r"
     with pytest.raises(ValueError, match="default, rag, tool_use"):
         ChatRenderer(ChatTemplates(templates=templates), name="other")
@@ -145,14 +46,20 @@ def test_a_template_that_writes_the_date_needs_one() -> None:
 
 
 def test_templates_are_found_wherever_a_tokenizer_keeps_them(tmp_path: Path) -> None:
-    speaking = transformers.PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), **TOKENS)
-    speaking.chat_template = {"default": "{{ bos_token }}plain", "tool_use": "called"}
-    for name, as_files in (("new", True), ("old", False)):
-        speaking.save_pretrained(tmp_path / name, save_jinja_files=as_files)
-        found = chat_templates.read(tmp_path / name)
-        assert found.templates == speaking.chat_template
-        assert TOKENS.items() <= found.tokens.items()
-    assert chat_templates.read(tmp_path / "old" / "tokenizer_config.json").templates == speaking.chat_template
+    templates = {"default": "{{ bos_token }}plain", "tool_use": "called"}
+    new, old = tmp_path / "new", tmp_path / "old"
+    for folder in (new / "additional_chat_templates", old):
+        folder.mkdir(parents=True)
+    (new / "chat_template.jinja").write_text(templates["default"])
+    (new / "additional_chat_templates" / "tool_use.jinja").write_text(templates["tool_use"])
+    (new / "tokenizer_config.json").write_text(json.dumps({**TOKENS, "chat_template": "outdated"}))
+    named = [{"name": name, "template": template} for name, template in templates.items()]
+    written = {name: {"content": token, "lstrip": False} for name, token in TOKENS.items()}
+    (old / "tokenizer_config.json").write_text(json.dumps({"chat_template": named, "add_bos_token": True}))
+    (old / "special_tokens_map.json").write_text(json.dumps(written))
+    for folder in (new, old):
+        assert chat_templates.read(folder) == ChatTemplates(templates=templates, tokens=TOKENS)
+    assert chat_templates.read(old / "tokenizer_config.json").templates == templates
 
 
 def test_templates_are_found_in_a_model_as_gguf(tmp_path: Path) -> None:
