@@ -15,7 +15,8 @@ import pathlib, sys, numpy, safetensors.numpy
 folder = pathlib.Path(sys.argv[1])
 folder.mkdir(parents=True, exist_ok=True)
 (folder / "config.json").write_text("{}")
-safetensors.numpy.save_file({"a": numpy.full((4, 4), float(sys.argv[2]), numpy.float32)}, folder / "model.safetensors")
+width, value = map(int, sys.argv[2:])
+safetensors.numpy.save_file({"a": numpy.full((width, width), value, numpy.float32)}, folder / "model.safetensors")
 """
 READ = "import sys, safetensors.numpy; print(safetensors.numpy.load_file(sys.argv[1])['a'][0, 0])"
 CHAT = [{"role": "user", "template": "{{ question }}"}, {"role": "assistant", "template": "{{ answer }}"}]
@@ -63,11 +64,18 @@ def jobs(kubernetes: Any) -> list[Any]:
 def models(kubernetes: Any, release: Any) -> dict[str, Any]:
     """A base and two models that were made from it."""
     for name, value in (("base", 0), ("one", 1), ("other", 3)):
-        run(kubernetes, MODEL, f"{FILES}/{name}", str(value))
-    merged = [{"name": name, "uri": f"file://{FILES}/{name}/"} for name in ("one", "other")]
+        run(kubernetes, MODEL, f"{FILES}/{name}", "4", str(value))
+    return merge("base", "one", "other")
+
+
+def merge(base: str, *models: str, kind: str = "Linear", density: str = "1") -> dict[str, Any]:
+    """Write what merges models of the volume."""
+    merged = [
+        {"name": f"model-{i}", "uri": f"file://{FILES}/{name}/", "density": density} for i, name in enumerate(models)
+    ]
     return {
-        "baseModel": {"uri": f"file://{FILES}/base/"},
-        "method": {"type": "Merge", "merge": {"type": "Linear", "models": merged}},
+        "baseModel": {"uri": f"file://{FILES}/{base}/"},
+        "method": {"type": "Merge", "merge": {"type": kind, "models": merged}},
     }
 
 
@@ -85,11 +93,54 @@ def test_a_merge_is_a_job_of_its_own_and_comes_to_a_model(kubernetes: Any, model
     assert found["status"]["succeeded"] == 1
 
 
-def test_memory_that_does_not_suffice_is_told_with_its_limit(kubernetes: Any, models: dict[str, Any]) -> None:
-    kubernetes.apply(job("squeezed", **models, resources={"memory": "24Mi"}, backoffLimit=0))
+def running_pod(kubernetes: Any, name: str) -> str:
+    """Start a merge that takes a while, and return its pod once it runs."""
+    run(kubernetes, MODEL, f"{FILES}/large", "4096", "1")
+    kubernetes.apply(job(name, **merge("large", *["large"] * 12, kind="TIES", density="0.5")))
+    before = {each["metadata"]["name"] for each in pods(kubernetes)}
+    found: list[str] = []
+
+    def runs() -> bool:
+        new = [each for each in pods(kubernetes) if each["metadata"]["name"] not in before]
+        found[:] = [each["metadata"]["name"] for each in new if each["status"]["phase"] == "Running"]
+        return bool(found)
+
+    kubernetes.until(runs, f"the trainer of {name}")
+    return found[0]
+
+
+def pods(kubernetes: Any) -> list[Any]:
+    found: list[Any] = kubernetes.get("pods", "-n", NAMESPACE, "-l", "touchstone.dev/run")["items"]
+    return found
+
+
+def test_an_evicted_pod_is_a_preemption_and_no_attempt(kubernetes: Any, models: dict[str, Any]) -> None:
+    pod = running_pod(kubernetes, "evicted")
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
+    kubernetes.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+    assert ended(kubernetes, "evicted")["status"] == "True"
+    status = kubernetes.get("finetunejob", "evicted", "-n", "default")["status"]
+    assert (status["attempts"], status["preemptions"]) == (1, 1)
+
+
+def test_a_job_outlives_its_worker(kubernetes: Any, models: dict[str, Any]) -> None:
+    pod = running_pod(kubernetes, "outlived")
+    count = len(jobs(kubernetes))
+    worker = ("pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=finetuning-worker")
+    kubernetes.kubectl("delete", *worker, "--grace-period=0", "--force")
+    assert ended(kubernetes, "outlived")["status"] == "True"
+    assert kubernetes.get("finetunejob", "outlived", "-n", "default")["status"]["attempts"] == 2
+    assert len(jobs(kubernetes)) == count
+    assert pod in {each["metadata"]["name"] for each in pods(kubernetes)}
+
+
+def test_memory_that_does_not_suffice_is_told_with_its_limit(kubernetes: Any, release: Any) -> None:
+    run(kubernetes, MODEL, f"{FILES}/large", "4096", "1")
+    kubernetes.apply(job("squeezed", **merge("large", "large", "large"), resources={"memory": "96Mi"}, backoffLimit=0))
     condition = ended(kubernetes, "squeezed")
     assert condition["reason"] == "OutOfMemory", condition
-    assert "limit of 24Mi" in condition["message"]
+    assert "limit of 96Mi" in condition["message"]
 
 
 def test_a_job_without_a_node_says_so_and_goes_with_its_finetunejob(kubernetes: Any, models: dict[str, Any]) -> None:
