@@ -162,12 +162,12 @@ COPY --from=build-data /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_data"]
 
 FROM final AS finetuning
-LABEL org.opencontainers.image.title="touchstone-finetuning" org.opencontainers.image.description="Finetuning: server."
+LABEL org.opencontainers.image.title="touchstone-finetuning" org.opencontainers.image.description="Finetuning: server, and worker that makes Jobs."
 COPY --from=build-finetuning /app/.venv /app/.venv
 ENTRYPOINT ["python", "-m", "touchstone_finetuning"]
 
 FROM final AS trainer
-LABEL org.opencontainers.image.title="touchstone-trainer" org.opencontainers.image.description="Finetuning: worker, with PyTorch."
+LABEL org.opencontainers.image.title="touchstone-trainer" org.opencontainers.image.description="Finetuning: trainings, with PyTorch, and worker that runs them itself."
 ENV PYTHONPATH=/app/packages
 COPY --from=build-trainer /app/.venv /app/.venv
 COPY --from=build-trainer-packages /app/packages /app/packages

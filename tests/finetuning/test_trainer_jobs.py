@@ -1,6 +1,8 @@
 """Trainings as Jobs of a cluster: taken over, taken away, cancelled, waited for; one trainer at a time on a workspace."""
 
 import json
+import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,15 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import touchstone_finetuning
+import touchstone_runtime
 from kubernetes.client import ApiClient, Configuration
 from touchstone_finetuning import errors
 from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi
 from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience
 from touchstone_finetuning.core.progress import Progress, Stage
-from touchstone_finetuning.core.recipe import Hyperparameters
+from touchstone_finetuning.core.recipe import Format, Hyperparameters, Method
 from touchstone_finetuning.core.resources import Gpus, Resources
 from touchstone_finetuning.core.results import TrainingResult
-from touchstone_finetuning.core.spec import TrainingSpec
+from touchstone_finetuning.core.spec import Source, TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
 from touchstone_runtime.jobs import Cancelled, ClaimLost, Preempted
 
@@ -267,6 +271,54 @@ def test_a_gpu_takes_the_place_of_other_devices(template: Any, tmp_path: Path) -
         "requests": {"cpu": "4", "memory": "64Gi", "amd.com/gpu": "2"},
         "limits": {"memory": "64Gi", "amd.com/gpu": "2"},
     }
+
+
+BASE = """
+import sys
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+letters = ["<end>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
+tokenizer = Tokenizer(models.BPE(vocab={letter: i for i, letter in enumerate(letters)}, merges=[]))
+tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(), decoders.ByteLevel()
+PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>").save_pretrained(sys.argv[1])
+LlamaForCausalLM(LlamaConfig(
+    vocab_size=len(letters), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+    max_position_embeddings=128, tie_word_embeddings=True, bos_token_id=0, eos_token_id=0, pad_token_id=0,
+)).save_pretrained(sys.argv[1])
+"""
+"""Writes a llama of some ten thousand random weights that reads bytes."""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.skipif("TOUCHSTONE_TRAINER_PYTHON" not in os.environ, reason="needs TOUCHSTONE_TRAINER_PYTHON")
+def test_the_real_program_trains_as_a_job_and_is_taken_over(
+    on_cluster: Conductor, run: Spec, mine: Any, cluster: Any, template: Any, tmp_path: Path
+) -> None:
+    python = os.environ["TOUCHSTONE_TRAINER_PYTHON"]
+    subprocess.run([python, "-c", BASE, str(tmp_path / "tiny")], check=True)
+    given = json.loads(json.dumps(template))
+    container = given["spec"]["template"]["spec"]["containers"][0]
+    sources = ":".join(str(Path(str(each.__file__)).parents[1]) for each in (touchstone_finetuning, touchstone_runtime))
+    container |= {
+        "command": [python, "-m", "touchstone_finetuning.training"],
+        "env": [{"name": "PYTHONPATH", "value": sources}],
+    }
+    trainer = KubernetesTrainer(lambda: cluster.api, given, patience=Patience(pending=60, poll=0.5))
+    conductor = replace(on_cluster, trainer=trainer)
+    spec = run(
+        base=Source(uri=f"file://{tmp_path}/tiny/"), method=Method.CONTINUED_PRETRAINING, format=Format.TEXT,
+        adapter=None, interval_steps=10, resources=Resources(cpu="1"),
+        hyperparameters=Hyperparameters(max_steps=400, epochs=1000, batch_size=2, max_sequence_length=64),
+    )  # fmt: skip
+    (tmp_path / "data.jsonl").write_text('{"text": "A touchstone tells gold from base metal."}\n' * 20)
+    first = Attempt(conductor, spec)
+    first.until(is_at(20), 300)
+    first.say(Preempted())
+    second = Attempt(conductor, spec)
+    second.until(is_at(30), 60)
+    assert second.ended.result(300).artifact.type == "Model"
+    assert (second.told[-1].step, len(mine())) == (400, 1)
+    assert "train_loss" in second.told[-1].metrics
 
 
 @contextmanager

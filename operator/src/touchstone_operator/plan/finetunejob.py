@@ -239,7 +239,7 @@ def _overdue(job: FinetuneJob, status: FinetuneJobStatus, now: datetime) -> JobP
 
 def _reason(reason: str) -> str:
     """Name a failure as the API does: a job that used up its attempts says so."""
-    given_up = ("PoisonTask", "TrainerDied", "TrainerBroken")
+    given_up = ("PoisonTask", "TrainerDied", "TrainerBroken", "TrainerLost")
     return "BackoffLimitExceeded" if reason in given_up else reason
 
 

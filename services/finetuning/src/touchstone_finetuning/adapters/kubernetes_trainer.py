@@ -106,11 +106,13 @@ class KubernetesTraining:
                 self._begin()
                 return None
             ending = self._follow()
-        except (errors.ClusterUnavailable, errors.QuotaExceeded) as error:
+        except (errors.ClusterUnavailable, errors.QuotaExceeded, errors.ClusterRefused) as error:
             logger.warning("no word of the trainer", extra={"job": self._name, "fault": error.message})
             if not self._uid:
+                if not error.is_retryable:
+                    raise
                 self._wait_for(Wait(message=error.message), error)
-            return None
+            return None  # a trainer that is at work needs no API server
         self._is_over = ending is not None
         return ending
 
