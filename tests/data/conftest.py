@@ -158,8 +158,10 @@ class ScriptedModels(inference_grpc.InferenceServiceServicer):
             await context.abort(status, "not now")
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(self.pause_seconds)
-        self.at_once -= 1
+        try:
+            await asyncio.sleep(self.pause_seconds)
+        finally:
+            self.at_once -= 1
         yield inference.GenerateResponse(revision_digest=self.digest)
         text = self.answer(request)
         yield inference.GenerateResponse(text=text[:5])

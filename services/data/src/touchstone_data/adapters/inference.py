@@ -1,7 +1,9 @@
 """The models of pipelines, through the router, always pinned."""
 
 import asyncio
+import contextlib
 import queue
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -69,17 +71,17 @@ class GrpcModels:
         answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         work = self._loop.start(self._all(questions, answers))
         try:
-            left = len(questions)
+            left, beaten = len(questions), time.monotonic()
             while left:
-                try:
+                with contextlib.suppress(queue.Empty):
                     answer = answers.get(timeout=BEAT_SECONDS)
-                except queue.Empty:
+                    if isinstance(answer, BaseException):
+                        raise answer
+                    yield answer
+                    left -= 1
+                if time.monotonic() - beaten >= BEAT_SECONDS:
                     beat()
-                    continue
-                if isinstance(answer, BaseException):
-                    raise answer
-                yield answer
-                left -= 1
+                    beaten = time.monotonic()
         finally:
             work.cancel()
 

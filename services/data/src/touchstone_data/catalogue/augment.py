@@ -37,7 +37,7 @@ class Augmenting:
 
     def __call__(self, records: Sequence[Record], aid: Aid) -> Iterator[Made]:
         """Change the texts of a shard."""
-        for block in synthesis.blocks(records):
+        for block in synthesis.blocks(records, self.copies):
             aid.beat()
             for record in block:
                 texts = self._texts(record)
@@ -98,7 +98,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> GenerationWork:
         seed=parameters["seed"],
         operations=tuple(Operation(name) for name in parameters["operations"]),
         rate=parameters["rate"],
-        keep=frozenset(word.lower() for word in parameters["keep"]),
+        keep=frozenset(word for words in parameters["keep"] for word in similarity.words(words)),
         keep_values_of=tuple(parameters["keep_values_of"]),
         synonyms={word.lower(): others for word, others in parameters["synonyms"].items()},
         slots=parameters["slots"],

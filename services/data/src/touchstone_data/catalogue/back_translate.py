@@ -30,7 +30,8 @@ class BackTranslation:
 
     def __call__(self, records: Sequence[Record], aid: Aid) -> Iterator[Made]:
         """Translate the texts of a shard there and back."""
-        for block in synthesis.blocks([record for record in records if self.originals.texts(record)]):
+        origins = [record for record in records if self.originals.texts(record)]
+        for block in synthesis.blocks(origins, self.writer.copies):
             candidates = self.writer.candidates(block)
             for names, alike in rewriting.by_names(candidates, self.originals).items():
                 self.writer.write(alike, names, self._there, aid)

@@ -64,7 +64,7 @@ class Instructing:
         """Make instructions out of those of a shard."""
         seeds = [record for record in records if all(self._shown(record).values())]
         pool = [verification.tokens(self._shown(seed)[INSTRUCTION]) for seed in seeds]
-        for block in synthesis.blocks(seeds):
+        for block in synthesis.blocks(seeds, self.writer.copies):
             candidates = self.writer.candidates(block)
             self.writer.write(candidates, self._names(), lambda one: self._asked(one, seeds), aid)
             for one in synthesis.still_in(candidates):
@@ -134,13 +134,15 @@ class Instructing:
 
 def _try(candidates: Sequence[Candidate], execution: Execution, aid: Aid) -> None:
     """Run what was written, and its tests on nothing: those that nothing passes prove nothing."""
-    tests = {id(one): execution.tests or (programs.program(one.texts[TESTS]),) for one in candidates}
-    written = [execution.program(programs.program(one.texts[ANSWER]), tests[id(one)]) for one in candidates]
-    for one, fault in zip(candidates, aid.run(written), strict=True):
+    tests = [execution.tests or (programs.program(one.texts[TESTS]),) for one in candidates]
+    written = [programs.program(one.texts[ANSWER]) for one in candidates]
+    faults = aid.run([execution.program(text, own) for text, own in zip(written, tests, strict=True)])
+    for one, fault in zip(candidates, faults, strict=True):
         if fault:
             one.reject(DID_NOT_PASS, detail=fault)
-    passed = synthesis.still_in(candidates)
-    for one, fault in zip(passed, aid.run([execution.program(NOTHING, tests[id(one)]) for one in passed]), strict=True):
+    passed = [(one, own) for one, own in zip(candidates, tests, strict=True) if one.drop is None]
+    faults = aid.run([execution.program(NOTHING, own) for _, own in passed])
+    for (one, _), fault in zip(passed, faults, strict=True):
         if not fault:
             one.reject(VACUOUS)
 

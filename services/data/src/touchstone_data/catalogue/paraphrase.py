@@ -25,7 +25,8 @@ class Paraphrasing:
 
     def __call__(self, records: Sequence[Record], aid: Aid) -> Iterator[Made]:
         """Reword the texts of a shard."""
-        for block in synthesis.blocks([record for record in records if self.originals.texts(record)]):
+        origins = [record for record in records if self.originals.texts(record)]
+        for block in synthesis.blocks(origins, self.writer.copies):
             candidates = self.writer.candidates(block)
             for names, alike in rewriting.by_names(candidates, self.originals).items():
                 self.writer.write(alike, names, self._asked, aid)

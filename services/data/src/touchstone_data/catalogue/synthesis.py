@@ -13,7 +13,7 @@ from touchstone_data.core.steps import Parameters
 
 NOT_OF_THE_FORM, NOT_TAKEN = "answer not of the form", "prompt not taken"
 BLOCK = 64
-"""Origins worked on together: enough to keep the engines busy, few enough to hear soon that the work must stop."""
+"""Records made together: enough to keep the engines busy, few enough to hear soon that the work must stop."""
 MAX_SHOWN = 500
 """Characters of what `dropped.parquet` shows of a rejected record: there is no other place that has it."""
 MODELS = ("model", "judge.model")
@@ -153,10 +153,11 @@ def still_in(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [one for one in candidates if one.drop is None]
 
 
-def blocks(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """Cut records into what is worked on together."""
-    for start in range(0, len(records), BLOCK):
-        yield records[start : start + BLOCK]
+def blocks(records: Sequence[Record], copies: int) -> Iterator[Sequence[Record]]:
+    """Cut origins into those that are worked on together."""
+    size = max(1, BLOCK // copies)
+    for start in range(0, len(records), size):
+        yield records[start : start + size]
 
 
 def _schema(names: Sequence[str]) -> dict[str, Json]:
