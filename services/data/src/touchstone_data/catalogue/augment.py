@@ -13,7 +13,7 @@ from touchstone_data.catalogue.synthesis import Candidate
 from touchstone_data.core import generation, perturbation, similarity, verification
 from touchstone_data.core.generation import Aid, GenerationWork, Made
 from touchstone_data.core.perturbation import Operation, Rules
-from touchstone_data.core.records import Record, value_at, with_value
+from touchstone_data.core.records import Record, value_at
 from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, Step, Surroundings
 
 LABEL = "label-bearing word lost"
@@ -40,15 +40,11 @@ class Augmenting:
         for block in synthesis.blocks(records, self.copies):
             aid.beat()
             for record in block:
-                texts = self._texts(record)
+                texts = rewriting.texts_of(record, self.paths)
                 if texts:
                     made = [self._changed(record, texts, number) for number in range(self.copies)]
                     rewriting.reject_twins(made)
-                    yield from map(_made, made)
-
-    def _texts(self, record: Record) -> dict[str, str]:
-        found = ((path, value_at(record.fields, path)) for path in self.paths)
-        return {path: text for path, text in found if isinstance(text, str) and text.strip()}
+                    yield from map(rewriting.rewritten, made)
 
     def _changed(self, record: Record, texts: Mapping[str, str], number: int) -> Candidate:
         rng = random.Random(generation.seed_for(self.seed, record, number))  # noqa: S311 - reproducible
@@ -81,13 +77,6 @@ def reject(candidate: Candidate, filled: Mapping[str, str], *, before: Mapping[s
         candidate.reject(rewriting.SPAN, detail=changed)
     elif lost:
         candidate.reject(LABEL, detail=lost)
-
-
-def _made(one: Candidate) -> Made:
-    record = one.origin
-    for path, text in one.texts.items():
-        record = with_value(record, path, text)
-    return one.made(record.fields)
 
 
 def make(parameters: Parameters, surroundings: Surroundings) -> GenerationWork:

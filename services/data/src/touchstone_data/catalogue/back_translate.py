@@ -39,7 +39,7 @@ class BackTranslation:
                 self.writer.write(alike, names, self._back, aid)
                 _reject_others(alike, self.language, NOT_BACK)
             self.originals.verify(candidates, aid)
-            yield from map(self.originals.made, candidates)
+            yield from map(rewriting.rewritten, candidates)
 
     def _there(self, one: Candidate) -> str:
         return self._asked(self.originals.texts(one.origin), self.language, self.pivot)

@@ -31,7 +31,7 @@ class Paraphrasing:
             for names, alike in rewriting.by_names(candidates, self.originals).items():
                 self.writer.write(alike, names, self._asked, aid)
             self.originals.verify(candidates, aid)
-            yield from map(self.originals.made, candidates)
+            yield from map(rewriting.rewritten, candidates)
 
     def _asked(self, one: Candidate) -> str:
         texts = self.originals.texts(one.origin)

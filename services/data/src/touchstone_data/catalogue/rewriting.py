@@ -67,9 +67,8 @@ class Originals:
         )
 
     def texts(self, record: Record) -> dict[str, str]:
-        """The texts of a record by their paths; what is no text, or is blank, is left out."""
-        found = ((path, value_at(record.fields, path)) for path in self.paths)
-        return {path: text for path, text in found if isinstance(text, str) and text.strip()}
+        """The texts of a record by their paths."""
+        return texts_of(record, self.paths)
 
     def verify(self, candidates: Sequence[Candidate], aid: Aid) -> None:
         """Reject what does not say the same in other words: what costs least is looked at first."""
@@ -86,13 +85,6 @@ class Originals:
         reject_twins(candidates)
         self._compare(synthesis.still_in(candidates))
         synthesis.judged(candidates, self.judge, self._shown, aid)
-
-    def made(self, one: Candidate) -> Made:
-        """The origin with its new texts."""
-        record = one.origin
-        for path, text in one.texts.items():
-            record = with_value(record, path, text)
-        return one.made(record.fields)
 
     def _compare(self, candidates: Sequence[Candidate]) -> None:
         if not candidates:
@@ -111,10 +103,18 @@ class Originals:
         return {"original": "\n".join(self.texts(one.origin).values()), "made": "\n".join(one.texts.values())}
 
 
-def _length_ratio(before: Iterable[str], after: Iterable[str]) -> float:
-    """How many times as long the longer one is, in words."""
-    old, new = (max(1, sum(len(text.split()) for text in texts)) for texts in (before, after))
-    return max(old, new) / min(old, new)
+def texts_of(record: Record, paths: Sequence[str]) -> dict[str, str]:
+    """The texts of a record by their paths; what is no text, or is blank, is left out."""
+    found = ((path, value_at(record.fields, path)) for path in paths)
+    return {path: text for path, text in found if isinstance(text, str) and text.strip()}
+
+
+def rewritten(one: Candidate) -> Made:
+    """The origin with the candidate's texts in the place of its own."""
+    record = one.origin
+    for path, text in one.texts.items():
+        record = with_value(record, path, text)
+    return one.made(record.fields)
 
 
 def reject_twins(candidates: Sequence[Candidate]) -> None:
@@ -138,3 +138,9 @@ def by_names(candidates: Sequence[Candidate], originals: Originals) -> Mapping[t
     for one in candidates:
         found.setdefault(tuple(originals.texts(one.origin)), []).append(one)
     return found
+
+
+def _length_ratio(before: Iterable[str], after: Iterable[str]) -> float:
+    """How many times as long the longer one is, in words."""
+    old, new = (max(1, sum(len(text.split()) for text in texts)) for texts in (before, after))
+    return max(old, new) / min(old, new)
