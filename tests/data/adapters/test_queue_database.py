@@ -104,7 +104,7 @@ def test_a_label_is_given_once_and_never_changed(scene: Scene) -> None:
     scene.submit("i-0", "ann", "a")
     with pytest.raises(errors.AnnotationTaken):
         scene.submit("i-0", "ann", "b")
-    with pytest.raises(errors.NotClaimed, match="has annotated it"):
+    with pytest.raises(errors.NotClaimed, match="is annotated already"):
         scene.queues.skip("q", "i-0", "ann", "Too late.")
     assert len(scene.queues.annotations("q")) == 1
 
@@ -115,7 +115,7 @@ def test_who_skipped_an_item_does_not_see_it_again_and_others_do(scene: Scene) -
     scene.queues.skip("q", "i-0", "ann", "It is cut off.")
     scene.queues.skip("q", "i-0", "ann", "It is cut off.")
     assert scene.claim("ann") == ""
-    with pytest.raises(errors.NotClaimed, match="has skipped it"):
+    with pytest.raises(errors.NotClaimed, match="was skipped"):
         scene.submit("i-0", "ann")
     assert [scene.claim(person) for person in ("ben", "cat", "dan")] == ["i-0", "i-0", ""]
     assert scene.queues.progress("q").skipped == 1
@@ -123,7 +123,7 @@ def test_who_skipped_an_item_does_not_see_it_again_and_others_do(scene: Scene) -
 
 def test_nobody_labels_what_he_did_not_claim(scene: Scene) -> None:
     scene.fill(1)
-    with pytest.raises(errors.NotClaimed, match="has not claimed it"):
+    with pytest.raises(errors.NotClaimed, match="was not claimed"):
         scene.submit("i-0", "ann")
     with pytest.raises(errors.ItemNotFound):
         scene.submit("i-9", "ann")

@@ -206,10 +206,13 @@ async def test_faults_of_queues_come_back_by_field(doors: Doors, tmp_path: Path)
     assert await fault(doors.curation.SkipItem(skip)) == ["reason"]
     submit = pb.SubmitAnnotationRequest(queue="q", item_id="i", annotator="ann", label="c")
     assert await fault(doors.curation.SubmitAnnotation(submit)) == ["label"]
-    submit.label = "a"
+    submit.annotator = "Ann Smith"
+    assert await fault(doors.curation.SubmitAnnotation(submit)) == ["annotator", "label"]
+    submit.label, submit.annotator = "a", "ann"
     assert (await refused(doors.curation.SubmitAnnotation(submit))).reason == "ITEM_NOT_FOUND"
     assert (await refused(doors.curation.GetQueue(pb.GetQueueRequest(queue="x")))).reason == "QUEUE_NOT_FOUND"
     assert await fault(doors.curation.ExportFeedback(pb.ExportFeedbackRequest())) == ["format"]
     summarise = pb.SummariseFeedbackRequest(filter=pb.FeedbackFilter(kinds=[pb.FEEDBACK_KIND_EDIT]))
     assert await fault(doors.curation.SummariseFeedback(summarise)) == ["filter.kinds"]
-    assert await fault(doors.feedback.DeleteFeedback(feedback_pb.DeleteFeedbackRequest())) == ["end_user"]
+    for asked, field in (({}, "end_user"), ({"end_user": "a\0b"}, "end_user"), ({"feedback_id": "a b"}, "feedback_id")):
+        assert await fault(doors.feedback.DeleteFeedback(feedback_pb.DeleteFeedbackRequest(**asked))) == [field]

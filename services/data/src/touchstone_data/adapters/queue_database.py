@@ -125,7 +125,7 @@ class QueueDatabase:
             if slot.state == State.SKIPPED:
                 return
             if slot.state == State.SUBMITTED:
-                raise errors.NotClaimed(item.id, annotator, "he has annotated it")
+                raise errors.NotClaimed(item.id, annotator, "it is annotated already")
             slot.state, slot.reason = State.SKIPPED, reason
 
     def progress(self, name: str) -> Progress:
@@ -156,7 +156,7 @@ class QueueDatabase:
     def _check_held(self, session: Session, item: ItemRow, slot: SlotRow) -> None:
         now = naive(self._now())
         if slot.state == State.SKIPPED:
-            raise errors.NotClaimed(item.id, slot.annotator, "he has skipped it")
+            raise errors.NotClaimed(item.id, slot.annotator, "it was skipped")
         others = select(func.count()).where(_of(item), SlotRow.annotator != slot.annotator, _lasts(now))
         if slot.until <= now and item.submitted + (session.scalar(others) or 0) >= item.wanted:
             raise errors.NotClaimed(item.id, slot.annotator, "the claim ended and others have it now")
@@ -252,5 +252,5 @@ def _slot(session: Session, name: str, item_id: str, annotator: str) -> tuple[It
         raise errors.ItemNotFound(name, item_id)
     slot = session.get(SlotRow, (name, item_id, annotator))
     if slot is None:
-        raise errors.NotClaimed(item_id, annotator, "he has not claimed it")
+        raise errors.NotClaimed(item_id, annotator, "it was not claimed")
     return item, slot

@@ -1,6 +1,7 @@
 """Annotation queues as teams and annotators see them. Blocking."""
 
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -141,8 +142,7 @@ class AnnotationDesk:
             AnnotationTaken: He has given it another label.
         """
         spec = self._record.get(name).spec
-        if faults := list(queues.label_faults(spec, label)):
-            raise errors.QueueInvalid(faults)
+        _check(itertools.chain(consent.id_faults(annotator, "annotator"), queues.label_faults(spec, label)))
         annotation = Annotation(item_id=item_id, annotator=annotator, label=queues.canonical(spec, label))
         self._record.submit(name, annotation)
         return annotation
@@ -150,8 +150,9 @@ class AnnotationDesk:
     def skip(self, name: str, item_id: str, annotator: str, reason: str) -> None:
         """Give an item back to the others. Raises as `submit`."""
         if not 0 < len(reason.strip()) <= queues.MAX_REASON_CHARACTERS or "\0" in reason:
-            fault = f"Must be 1 to {queues.MAX_REASON_CHARACTERS} characters: why nobody can tell."
+            fault = f"Must be 1 to {queues.MAX_REASON_CHARACTERS} characters: why it cannot be told."
             raise errors.QueueInvalid([Violation("reason", fault)])
+        _check(consent.id_faults(annotator, "annotator"))
         self._record.skip(name, item_id, annotator, reason)
 
     def standings(self) -> Sequence[Standing]:

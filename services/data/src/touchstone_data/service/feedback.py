@@ -88,10 +88,12 @@ class FeedbackDesk:
         """Forget one piece of feedback, or all of an end user.
 
         Raises:
-            FeedbackInvalid: Not exactly one of the two is named.
+            FeedbackInvalid: Not exactly one of the two is named, or it cannot be one.
         """
         if bool(end_user) == bool(feedback_id):
             raise errors.FeedbackInvalid([Violation("end_user", "Set either end_user or feedback_id.")])
+        if faults := list(consent.id_faults(end_user or feedback_id, "end_user" if end_user else "feedback_id")):
+            raise errors.FeedbackInvalid(faults)
         ids = [feedback_id] if feedback_id else self._record.ids(Filter(end_user=end_user))
         forgotten = self._forget(ids)
         self._remove_withdrawn()
