@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -156,3 +157,35 @@ async def test_a_store_keeps_and_forgets_files(uri: str, tmp_path: Path) -> None
         await store.get_bytes("runs/1/report.html")
     with pytest.raises(UriInvalid):
         await store.put_bytes("../outside", b"")
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A wheel that pip finds without a network: a model in files, beside files that are not of it."""
+    (tmp_path / "wheels").mkdir()
+    about = "small_model-1.0.dist-info"
+    with zipfile.ZipFile(tmp_path / "wheels" / "small_model-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("small_model/data/config.cfg", "[nlp]")
+        wheel.writestr("small_model/data/ner/model", b"weights")
+        wheel.writestr("small_model/data-of-others", "other")
+        wheel.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: small-model\nVersion: 1.0\n")
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return "pypi://small-model==1.0/small_model"
+
+
+def test_a_folder_of_a_package_is_fetched_whole(package: str, resolver: Resolver) -> None:
+    found = resolver.resolve_sync(f"{package}/data/")
+    files = {path.relative_to(found.path).as_posix() for path in found.path.rglob("*") if path.is_file()}
+    assert files == {"config.cfg", "ner/model"}
+    again = resolver.resolve_sync(f"{package}/data/#{found.digest.replace(':', '=')}")
+    assert again.path == found.path
+    assert resolver.resolve_sync(f"{package}/data/config.cfg").path.read_text() == "[nlp]"
+
+
+def test_what_a_package_does_not_hold_is_not_found(package: str, resolver: Resolver) -> None:
+    for path in ("absent/", "absent", "data"):
+        with pytest.raises(ArtefactNotFound, match="holds no"):
+            resolver.resolve_sync(f"{package}/{path}")

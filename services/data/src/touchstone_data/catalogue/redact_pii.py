@@ -1,16 +1,18 @@
 """Personal data out of texts: each finding is replaced by its kind, as `<EMAIL>`.
 
 Recognisers are Presidio's, by pattern and checksum, without a language model; names are found where letters say them:
-after "my name is", after a greeting, below a closing formula, and where a field of the record holds one. That finds
-names of letters, not of prose: a model for named entities would.
+after "my name is", after a greeting, below a closing formula and after a title. Names in running prose take a model for
+named entities, which is the caller's to choose: see `names`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from touchstone_data.catalogue.editing import editing
+from touchstone_data.catalogue.person_names import PersonNames
 from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, RecordWork, Step, Surroundings
 
 EMAIL, PHONE, IP, CARD, IBAN, NAME = "EMAIL", "PHONE", "IP", "CARD", "IBAN", "NAME"
@@ -37,6 +39,15 @@ _DIALLED = re.compile(r"[+(0]|\d{3}[ .-]?\d{3}[ .-]?\d{4}$|\d{5} ?\d{5}$")
 _NOT_NAMES = frozenset(["all", "everyone", "everybody", "team", "support", "there", "sir", "madam", "customer"])
 
 
+Names = Callable[[str], Iterable[tuple[int, int]]]
+"""Finds names by a model: where they begin and end."""
+
+
+def no_names(text: str) -> Iterable[tuple[int, int]]:
+    """Find none."""
+    return ()
+
+
 class Finding(NamedTuple):
     """A place in a text."""
 
@@ -45,9 +56,11 @@ class Finding(NamedTuple):
     end: int
 
 
-def find(text: str, kinds: tuple[str, ...], regions: tuple[str, ...]) -> list[Finding]:
+def find(text: str, kinds: tuple[str, ...], regions: tuple[str, ...], names: Names = no_names) -> list[Finding]:
     """Find personal data, in the order of the text; findings do not overlap."""
     found = [finding for kind in kinds for finding in _of_kind(kind, text, regions)]
+    if NAME in kinds:
+        found += [Finding(NAME, start, end) for start, end in names(text)]
     found.sort(key=lambda one: (KINDS.index(one.kind), one.start - one.end))
     kept: list[Finding] = []
     for one in found:
@@ -56,10 +69,10 @@ def find(text: str, kinds: tuple[str, ...], regions: tuple[str, ...]) -> list[Fi
     return sorted(kept, key=lambda one: one.start)
 
 
-def redact(text: str, kinds: tuple[str, ...], regions: tuple[str, ...]) -> str:
+def redact(text: str, kinds: tuple[str, ...], regions: tuple[str, ...], names: Names = no_names) -> str:
     """Replace personal data by its kind."""
     parts, end = [], 0
-    for one in find(text, kinds, regions):
+    for one in find(text, kinds, regions, names):
         parts += [text[end : one.start], f"<{one.kind}>"]
         end = one.end
     return "".join([*parts, text[end:]])
@@ -105,7 +118,10 @@ def _recognisers(regions: tuple[str, ...]) -> Mapping[str, Any]:
 def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
     """Redact the texts of a record."""
     kinds, regions = tuple(parameters["kinds"]), tuple(parameters["phone_regions"])
-    return editing(lambda text: redact(text, kinds, regions), parameters, surroundings)
+    names = no_names
+    if parameters["names"]:
+        names = PersonNames(Path(surroundings.tools.fetch(parameters["names"]["model"]))).find
+    return editing(lambda text: redact(text, kinds, regions, names), parameters, surroundings)
 
 
 STEP = Step(
@@ -120,6 +136,19 @@ STEP = Step(
         "phone_regions": {
             "type": "array", "items": {"type": "string", "pattern": "^[A-Z]{2}$"}, "minItems": 1,
             "default": list(PHONE_REGIONS), "description": "Countries whose numbers are known without a prefix.",
+        },
+        "names": {
+            "type": ["object", "null"],
+            "properties": {
+                "model": {
+                    "type": "string", "minLength": 1,
+                    "description": "Address, with its digest, of the folder of a spaCy pipeline that finds people.",
+                },
+            },
+            "required": ["model"],
+            "additionalProperties": False,
+            "default": None,
+            "description": "By what names in running prose are found. Null: only those of letters' formulas are.",
         },
     },
     by_record=make,

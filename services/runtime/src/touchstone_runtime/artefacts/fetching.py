@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from collections.abc import Callable, Mapping
@@ -67,7 +68,7 @@ def _http(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -
 
 
 def _package(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -> Path:
-    """Have pip fetch one wheel, by the user's own index, proxy, certificates and cache, and take one file out of it."""
+    """Have pip fetch a wheel, by the user's own index, proxy, certificates and cache, and take a file or folder out."""
     parts = uris.PACKAGE.fullmatch(address.location)
     if parts is None:
         raise UriInvalid(address.uri, "does not name a package")
@@ -87,12 +88,27 @@ def _package(address: Address, workplace: Path, told: Told, _: Mapping[str, str]
     wheel = next(folder.glob("*.whl"))
     path = workplace / "member"
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(parts["path"]) as source, path.open("wb") as target:
-            shutil.copyfileobj(source, target)
+        with zipfile.ZipFile(wheel) as archive:
+            if address.is_folder:
+                _unpack(archive, parts["path"], path)
+            else:
+                with archive.open(parts["path"]) as source, path.open("wb") as target:
+                    shutil.copyfileobj(source, target)
     except KeyError as error:
-        raise ArtefactNotFound(address.uri, f"{wheel.name} holds no file {parts['path']}") from error
+        raise ArtefactNotFound(address.uri, f"{wheel.name} holds no {parts['path']}") from error
     wheel.unlink()
     return path
+
+
+def _unpack(archive: zipfile.ZipFile, prefix: str, folder: Path) -> None:
+    """Write the files of an archive's folder into a folder. Raises KeyError: there are none."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a try that ended half way
+    names = [name for name in archive.namelist() if name.startswith(prefix) and not name.endswith("/")]
+    if not names:
+        raise KeyError(prefix)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as aside:
+        archive.extractall(aside, names)
+        (Path(aside) / prefix).rename(folder)
 
 
 class _watching:  # noqa: N801 - used as a statement

@@ -46,8 +46,8 @@ class Resolver:
     def resolve_sync(self, uri: str, *, digest: str = "", credentials: Mapping[str, str] | None = None) -> Resolved:
         """Bring an artefact here.
 
-        An address that ends with a slash is of a folder, on object storage; on a hub so is one of a whole repository,
-        of which what engines read is taken. A file whose digest is known and that is in the cache needs no network.
+        An address that ends with a slash is of a folder, on object storage or in a package; on a hub so is one of a
+        whole repository, of which what engines read is taken. What is in the cache by its digest needs no network.
 
         Args:
             uri: Its address, with `#sha256=HEX` where the digest is known.

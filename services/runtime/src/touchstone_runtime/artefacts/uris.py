@@ -55,6 +55,8 @@ def parse(uri: str, *, digest: str = "") -> Address:
     if promised and digest and promised != digest:
         raise UriInvalid(uri, f"names {promised}, but {digest} was asked for")
     if scheme == "pypi" and not PACKAGE.fullmatch(location):
-        raise UriInvalid(uri, "must look like pypi://NAME==VERSION/PATH/IN/THE/WHEEL#sha256=HEX")
+        raise UriInvalid(
+            uri, "must look like pypi://NAME==VERSION/PATH/IN/THE/WHEEL#sha256=HEX, with a slash at the end of a folder"
+        )
     location = unquote(location) if scheme in ("file", "pypi") else location
     return Address(uri=uri, scheme=scheme, location=location, digest=Digest(promised or digest) or None)
