@@ -107,7 +107,7 @@ async def test_a_job_that_made_a_whole_model_has_made_no_adapter(world: Any) -> 
     serve(world, adapters=[FROM_JOB])
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotAnAdapter")
-    assert "as spec.model.uri" in told(world, "Stalled")
+    assert "as spec.model.finetuneJobRef" in told(world, "Stalled")
 
 
 async def test_a_revision_outlives_the_job_that_made_its_adapter(world: Any) -> None:

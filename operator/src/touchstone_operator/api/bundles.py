@@ -26,10 +26,13 @@ OPERATOR_OWNED_ARGUMENTS = (
 
 
 class ModelSource(ApiModel):
-    """The weights."""
+    """The weights: by their address, or what a FinetuneJob makes."""
 
-    uri: Uri
-    """uri is where the weights lie: hf://, s3://, gs://, oci://, pvc://, file://, pypi://, or https:// (External)."""
+    uri: Uri | None = None
+    """uri is where the weights lie: hf://, s3://, gs://, oci://, pvc://, file://, pypi://, or https:// (External).
+    Unset: finetuneJobRef makes them."""
+    finetune_job_ref: ObjectReference | None = None
+    """finetuneJobRef names the FinetuneJob that makes the whole model. Unset: uri says where it is."""
     revision: Annotated[str, text(128)] | None = None
     """revision is a commit or a digest. Unset: resolved once and pinned in status; it never floats."""
     name: Annotated[str, text(253)] | None = None
@@ -41,12 +44,14 @@ class ModelSource(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            ("has(self.uri) != has(self.finetuneJobRef)", "set exactly one of uri and finetuneJobRef"),
+            ("!has(self.revision) || has(self.uri)", "remove revision: a FinetuneJob's artefact has its digest"),
             (
-                "self.uri.matches('^(hf|s3|gs|oci|pvc|file|pypi|https)://.+')",
+                "!has(self.uri) || self.uri.matches('^(hf|s3|gs|oci|pvc|file|pypi|https)://.+')",
                 "uri must begin with hf://, s3://, gs://, oci://, pvc://, file://, pypi:// or https://",
             ),
             (
-                "!self.uri.startsWith('pvc://') || !has(self.credentialsSecretRef)",
+                "!has(self.uri) || !self.uri.startsWith('pvc://') || !has(self.credentialsSecretRef)",
                 "remove credentialsSecretRef: a pvc:// model needs none",
             ),
         )

@@ -20,7 +20,8 @@ class Routes:
 
     def __init__(self) -> None:
         self._references: dict[Key, frozenset[Key]] = {}
-        """What each ModelDeployment refers to: its prompt's ConfigMap, its RagIndex, its adapters' FinetuneJobs."""
+        """What each ModelDeployment refers to: the ConfigMap of its prompt, its RagIndex, the FinetuneJobs of its model
+        and adapters."""
 
     def concerned(self, kind: Kind, obj: JsonObject, *, is_deleted: bool = False) -> set[Key]:
         """Note an object as it now is, and return the keys to look at."""
@@ -41,7 +42,8 @@ class Routes:
         spec = obj.get("spec") or {}
         prompt = ((spec.get("prompt") or {}).get("configMapKeyRef") or {}).get("name")
         index = ((spec.get("rag") or {}).get("indexRef") or {}).get("name")
-        jobs = [
+        jobs = [((spec.get("model") or {}).get("finetuneJobRef") or {}).get("name")]
+        jobs += [
             (((adapter.get("source") or {}).get("finetuneJobRef") or {}).get("name"))
             for adapter in spec.get("adapters") or ()
         ]

@@ -35,7 +35,7 @@ class Unresolved(NamedTuple):
 class Contents:
     """What a spec refers to, as read."""
 
-    model_digest: Digest | Unresolved
+    model: revisions.Model | Unresolved
     adapters: tuple[revisions.Adapter | Unresolved, ...] = ()
     """Adapters in the order of the spec."""
     prompt: str | None = None
@@ -56,8 +56,8 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
     refusal = _unsupported(spec) or _unplaced(spec, contents) or _unbounded(spec, contents)
     if refusal:
         return refusal
-    if isinstance(contents.model_digest, Unresolved):
-        return contents.model_digest
+    if isinstance(contents.model, Unresolved):
+        return contents.model
     missing = next((each for each in contents.adapters if isinstance(each, Unresolved)), None)
     if missing:
         return missing
@@ -71,9 +71,7 @@ def resolve(deployment: ModelDeployment, contents: Contents) -> Manifest | Unres
         namespace=namespace,
         deployment=deployment.metadata.name,
         bundle=revisions.Bundle(
-            model=revisions.Model(
-                uri=spec.model.uri, digest=contents.model_digest, name=spec.model.name or deployment.metadata.name
-            ),
+            model=contents.model,
             adapters=tuple(each for each in contents.adapters if not isinstance(each, Unresolved)),
             default_adapter=spec.default_adapter or "",
             prompt=prompt,
@@ -125,7 +123,7 @@ def declared_digest(model: ModelSource, engine_type: str, served_name: str) -> D
         return revisions.digest_json({"uri": model.uri, "revision": model.revision or "", "name": served_name})
     if model.revision and _DIGEST.match(model.revision):
         return Digest(model.revision)
-    fragment = _FRAGMENT.search(model.uri)
+    fragment = _FRAGMENT.search(model.uri or "")
     return Digest(f"sha256:{fragment[1]}") if fragment else None
 
 

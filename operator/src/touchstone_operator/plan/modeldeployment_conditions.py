@@ -61,12 +61,12 @@ def _ready(course: Course, transfer: Sequence[Observation]) -> Observation:
 
 
 def _model_cached(course: Course) -> Observation:
-    digest = course.observed.contents.model_digest
-    if not isinstance(digest, Unresolved):
-        return conditions.holds("ModelCached", "Resolved", f"The weights are {digest}.")
-    if digest.is_waiting:
-        return conditions.unknown("ModelCached", digest.reason, digest.message)
-    return conditions.fails("ModelCached", digest.reason, digest.message)
+    model = course.observed.contents.model
+    if not isinstance(model, Unresolved):
+        return conditions.holds("ModelCached", "Resolved", f"The weights are {model.digest}.")
+    if model.is_waiting:
+        return conditions.unknown("ModelCached", model.reason, model.message)
+    return conditions.fails("ModelCached", model.reason, model.message)
 
 
 def _workloads_ready(course: Course) -> Observation:

@@ -51,12 +51,12 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
     ("spec.model.trustRemoteCode", lambda s: s.model.trust_remote_code, "no engine runs code of weights; remove it"),
     (
         "spec.engine.type External without an https:// address in spec.model.uri",
-        lambda s: s.engine.type == "External" and not s.model.uri.startswith("https://"),
+        lambda s: s.engine.type == "External" and not (s.model.uri or "").startswith("https://"),
         "give the address of an OpenAI-compatible API",
     ),
     (
         "spec.model.uri https:// without spec.engine.type External",
-        lambda s: s.engine.type != "External" and s.model.uri.startswith("https://"),
+        lambda s: s.engine.type != "External" and (s.model.uri or "").startswith("https://"),
         "give the address of weights",
     ),
     (

@@ -5,7 +5,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from touchstone_runtime.revisions import Adapter, Digest, Manifest
+from touchstone_runtime.revisions import Adapter, Digest, Manifest, Model
 
 from touchstone_operator import errors, objects
 from touchstone_operator.api.bundles import AdapterSpec, ModelSource
@@ -15,7 +15,7 @@ from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
 from touchstone_operator.plan import (
-    adapters,
+    artifacts,
     bundle,
     conditions,
     engines,
@@ -102,7 +102,7 @@ class ModelDeployments:
             found = await self.outside.cluster.get(objects.RAG_INDEX, namespace, spec.rag.index_ref.name)
             index = RagIndex.read(found) if found else None
         return Contents(
-            model_digest=await self._model_digest(deployment, manifests),
+            model=await self._model(deployment, manifests),
             adapters=await self._adapters(deployment, manifests),
             prompt=prompt,
             index=index,
@@ -111,16 +111,30 @@ class ModelDeployments:
             has_network_policies=bool(self.platform.namespace),
         )
 
-    async def _model_digest(
-        self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
-    ) -> Digest | Unresolved:
+    async def _model(self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]) -> Model | Unresolved:
         model = deployment.spec.model
         served_name = model.name or deployment.metadata.name
+        if model.finetune_job_ref:
+            name = model.finetune_job_ref.name
+            return artifacts.model(served_name, name, await self._job(deployment, name), manifests.values())
+        digest = await self._model_digest(deployment, manifests, served_name)
+        if isinstance(digest, Unresolved):
+            return digest
+        return Model(uri=model.uri or "", digest=digest, name=served_name)
+
+    async def _job(self, deployment: ModelDeployment, name: str) -> FinetuneJob | None:
+        found = await self.outside.cluster.get(objects.FINETUNE_JOB, deployment.metadata.namespace, name)
+        return FinetuneJob.read(found) if found else None
+
+    async def _model_digest(
+        self, deployment: ModelDeployment, manifests: Mapping[str, Manifest], served_name: str
+    ) -> Digest | Unresolved:
+        model = deployment.spec.model
         known = bundle.declared_digest(model, deployment.spec.engine.type, served_name)
         known = known or bundle.pinned_digest(model, manifests.values())
         if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
-        return await self._look_up(deployment, model.uri)
+        return await self._look_up(deployment, model.uri or "")
 
     async def _adapters(
         self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
@@ -135,15 +149,15 @@ class ModelDeployments:
     ) -> Adapter | Unresolved:
         if wanted.source.finetune_job_ref:
             name = wanted.source.finetune_job_ref.name
-            job = await self.outside.cluster.get(objects.FINETUNE_JOB, deployment.metadata.namespace, name)
-            return adapters.of_job(wanted, name, FinetuneJob.read(job) if job else None, manifests.values())
-        source = ModelSource(uri=wanted.source.uri or "", revision=wanted.source.revision)
+            return artifacts.adapter(wanted, name, await self._job(deployment, name), manifests.values())
+        uri = wanted.source.uri or ""
+        source = ModelSource(uri=uri, revision=wanted.source.revision)
         known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
-        digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(source.uri)
-        resolved = digest or await self._look_up(deployment, source.uri)
+        digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(uri)
+        resolved = digest or await self._look_up(deployment, uri)
         if isinstance(resolved, Unresolved):
             return resolved
-        return Adapter(name=wanted.name, uri=source.uri, digest=resolved, rank=wanted.rank or 0)
+        return Adapter(name=wanted.name, uri=uri, digest=resolved, rank=wanted.rank or 0)
 
     async def _look_up(self, deployment: ModelDeployment, uri: str) -> Digest | Unresolved:
         try:

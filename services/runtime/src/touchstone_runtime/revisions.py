@@ -51,6 +51,8 @@ class Model:
     """Digest of the weights; for an External model, of its address and name."""
     name: str
     """The served name."""
+    finetune_job: str = ""
+    """The FinetuneJob that made it; informative, as the address. Empty: it was given by its address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +122,17 @@ class Bundle:
         document = asdict(self)
         if not self.default_adapter:
             del document["default_adapter"]
-        document["adapters"] = [{k: v for k, v in a.items() if k != "finetune_job" or v} for a in document["adapters"]]
+        for made in (document["model"], *document["adapters"]):
+            if not made["finetune_job"]:
+                del made["finetune_job"]
         return document
 
     def digest(self) -> Digest:
         """Digest the bundle. Where things come from does not count, only what they are."""
         document = self.document()
-        document["adapters"] = [
-            {k: v for k, v in a.items() if k not in ("uri", "finetune_job")} for a in document["adapters"]
-        ]
-        del document["model"]["uri"]
+        for made in (document["model"], *document["adapters"]):
+            del made["uri"]
+            made.pop("finetune_job", None)
         if document["prompt"]:
             del document["prompt"]["template"]
         document["engine"]["args"] = dict(self.engine.args)
