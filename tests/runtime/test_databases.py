@@ -92,3 +92,15 @@ def test_a_column_of_a_newer_version_is_added_and_rows_of_the_older_one_stay(
         assert connection.execute(sa.select(table)).all() == [("old", 7, None)]
         connection.execute(sa.insert(TABLE).values(name="older"))
     engine.dispose()
+
+
+def test_what_was_sent_is_not_in_errors(database_url: str) -> None:
+    engine, metadata = databases.connect(database_url), sa.MetaData()
+    notes = sa.Table("notes", metadata, sa.Column("name", sa.String(8), primary_key=True), sa.Column("text", sa.Text))
+    databases.create_tables(engine, metadata)
+    twice = [{"name": "one", "text": "between us"}] * 2
+    with pytest.raises(sa.exc.IntegrityError) as caught, engine.begin() as connection:
+        connection.execute(notes.insert(), twice)
+    engine.dispose()
+    assert "INSERT INTO notes" in str(caught.value)
+    assert "between us" not in str(caught.value)

@@ -58,13 +58,13 @@ class DatabaseUnavailable(Unavailable):
 
 
 def connect(database_url: str) -> Engine:
-    """Connect to a database by its SQLAlchemy URL."""
+    """Connect to a database by its SQLAlchemy URL. Errors leave out what was sent: people wrote it."""
     if database_url.startswith("sqlite"):
-        engine = create_engine(database_url)
+        engine = create_engine(database_url, hide_parameters=True)
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     else:
-        engine = create_engine(database_url, pool_pre_ping=True, connect_args=_PATIENCE)
+        engine = create_engine(database_url, hide_parameters=True, pool_pre_ping=True, connect_args=_PATIENCE)
         event.listen(engine, "handle_error", _on_error)
     return engine
 
