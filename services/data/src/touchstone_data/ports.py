@@ -143,6 +143,10 @@ class Heard(NamedTuple):
     """To be written into the record, by path."""
 
 
+Wanted = Callable[[str, str], bool]
+"""Says by source and id whether a record is wanted."""
+
+
 class Workshops(Protocol):
     """Where pipelines are worked on: a folder that all workers share."""
 
@@ -162,8 +166,8 @@ class Workshop(Protocol):
         """Write a shard."""
         ...
 
-    def records(self, stage: int, shard: int) -> list[Record]:
-        """Read a shard."""
+    def records(self, stage: int, shard: int, *, wanted: Wanted | None = None) -> list[Record]:
+        """Read a shard, or those records of it that are wanted: the others cost next to nothing."""
         ...
 
     def put_left(self, stage: int, shard: int, left: Sequence[Left]) -> None:

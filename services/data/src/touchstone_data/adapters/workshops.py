@@ -21,7 +21,7 @@ from touchstone_data.adapters import durable
 from touchstone_data.adapters.answers import FileAnswers
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.steps import NOBODY, Corpus, Decision, Observations
-from touchstone_data.ports import Heard, Left
+from touchstone_data.ports import Heard, Left, Wanted
 
 RECORDS = pa.schema(
     [
@@ -79,10 +79,13 @@ class FolderWorkshop:
         table = pa.table([pa.array(column, kind.type) for column, kind in zip(columns, RECORDS, strict=True)], RECORDS)
         self._put_table(self._path(stage, shard, "records.parquet"), table)
 
-    def records(self, stage: int, shard: int) -> list[Record]:
-        """Read a shard."""
+    def records(self, stage: int, shard: int, *, wanted: Wanted | None = None) -> list[Record]:
+        """Read a shard, or those records of it that are wanted."""
         # With the schema, a file of a version that made no records has their columns too, null.
         table = pq.read_table(self._path(stage, shard, "records.parquet"), schema=RECORDS, memory_map=True)
+        if wanted is not None:
+            names = zip(*(table.column(name).to_pylist() for name in ("source", "id")), strict=True)
+            table = table.filter(pa.array([wanted(source, name) for source, name in names], pa.bool_()))
         columns = (table.column(name).to_pylist() for name in RECORDS.names)
         return [
             Record(

@@ -93,11 +93,13 @@ class Inspecting:
 def _sampled(task: Task, stage: int, total: int) -> Iterator[Record]:
     """Take a sample of the records of a stage."""
     most = 2.0**64 * min(1.0, task.spec.report.sample_records / max(1, total))
+
+    def wanted(source: str, name: str) -> bool:
+        return similarity.number(f"{source}/{name}") < most
+
     for shard in range(task.shards):
         task.beat()
-        for record in task.workshop.records(stage, shard):
-            if similarity.number(f"{record.source}/{record.id}") < most:
-                yield record
+        yield from task.workshop.records(stage, shard, wanted=wanted)
 
 
 def _text(record: Record, paths: Sequence[str], *, silent: Sequence[str] = ("system",)) -> str:
