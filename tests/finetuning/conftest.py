@@ -95,15 +95,6 @@ class SmallCluster:
         """The pods of trainings."""
         return self.api.pods("touchstone.dev/run")
 
-    def jobs(self) -> list[Any]:
-        """The Jobs of trainings."""
-
-        async def listed() -> list[Any]:
-            async with await Cluster.connect(self.kubeconfig) as cluster:
-                return list((await cluster.list(JOBS, namespace=NAMESPACE)).items)
-
-        return asyncio.run(listed())
-
     def remove_job(self, name: str) -> None:
         """Do what `kubectl delete job` does."""
 

@@ -22,7 +22,7 @@ from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi
 from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience
 from touchstone_finetuning.core.progress import Progress, Stage
 from touchstone_finetuning.core.recipe import Format, Hyperparameters, Method
-from touchstone_finetuning.core.resources import Gpus, Resources
+from touchstone_finetuning.core.resources import Resources
 from touchstone_finetuning.core.results import TrainingResult
 from touchstone_finetuning.core.spec import Source, TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
@@ -95,7 +95,6 @@ def test_a_training_is_a_job_and_comes_to_an_artefact(
     attempt = Attempt(on_cluster, run("steps 3", resources=Resources(cpu="2", memory="1Gi")))
     assert attempt.result().artifact.rank == 4
     assert (attempt.told[-1].step, attempt.told[-1].metrics["train_loss"].step) == (3, 3)
-    assert Stage.WAITING in {each.stage for each in attempt.told}
     (pod,) = mine()
     job = cluster.api.job(job_name(pod))
     container = job["spec"]["template"]["spec"]["containers"][0]
@@ -256,21 +255,6 @@ def test_a_missing_right_is_told_at_once(on_cluster: Conductor, run: Spec, templ
         with pytest.raises(errors.ClusterRefused, match="cannot create resource") as raised:
             Attempt(replace(on_cluster, trainer=trainer), run("steps 1")).result()
     assert not raised.value.is_retryable
-
-
-def test_a_gpu_takes_the_place_of_other_devices(template: Any, tmp_path: Path) -> None:
-    from touchstone_finetuning.core import trainer_jobs  # noqa: PLC0415
-
-    given = json.loads(json.dumps(template))
-    container = given["spec"]["template"]["spec"]["containers"][0]
-    container["resources"] = {"requests": {"cpu": "4"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}}
-    asked = Resources(memory="64Gi", gpus=Gpus(count=2, resource="amd.com/gpu"))
-    job = trainer_jobs.render(given, key="k", arguments=(), resources=asked, recipe="")
-    resources = job["spec"]["template"]["spec"]["containers"][0]["resources"]
-    assert resources == {
-        "requests": {"cpu": "4", "memory": "64Gi", "amd.com/gpu": "2"},
-        "limits": {"memory": "64Gi", "amd.com/gpu": "2"},
-    }
 
 
 BASE = """

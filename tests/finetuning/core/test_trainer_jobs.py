@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from touchstone_finetuning.core import trainer_jobs
-from touchstone_finetuning.core.resources import Resources
+from touchstone_finetuning.core.resources import Gpus, Resources
 from touchstone_finetuning.core.trainer_jobs import Cause, End
 
 BACKOFF = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
@@ -101,6 +101,19 @@ def test_a_run_has_one_name_and_another_recipe_or_resources_are_told_apart() -> 
     assert trainer_jobs.does_the_same(rendered(), rendered())
     assert not trainer_jobs.does_the_same(rendered(), rendered("two"))
     assert not trainer_jobs.does_the_same(rendered(), rendered(memory="2Gi"))
+
+
+def test_a_gpu_takes_the_place_of_other_devices() -> None:
+    given = template()
+    container = given["spec"]["template"]["spec"]["containers"][0]
+    container["resources"] = {"requests": {"cpu": "4"}, "limits": {"memory": "8Gi", "nvidia.com/gpu": "1"}}
+    asked = Resources(memory="64Gi", gpus=Gpus(count=2, resource="amd.com/gpu"))
+    job = trainer_jobs.render(given, key="k", arguments=(), resources=asked, recipe="")
+    assert job["spec"]["template"]["spec"]["containers"][0]["resources"] == {
+        "requests": {"cpu": "4", "memory": "64Gi", "amd.com/gpu": "2"},
+        "limits": {"memory": "64Gi", "amd.com/gpu": "2"},
+    }
+    assert container["resources"]["limits"]["memory"] == "8Gi"
 
 
 def test_names_fit_whatever_the_release_is_called() -> None:

@@ -118,11 +118,11 @@ class KubernetesTraining:
 
     def events(self) -> Sequence[Mapping[str, Any]]:
         """Return what it has told since the last call, and what it waits for."""
-        told = [*self._events.read()] if self._uid else []
+        told: list[Mapping[str, Any]] = []
         if self._waits_for != self._told_wait:
             self._told_wait = self._waits_for
             told.append({"kind": "waiting", "message": self._waits_for.message if self._waits_for else ""})
-        return told
+        return [*told, *self._events.read()] if self._uid else told
 
     def leave(self, seconds: float) -> None:
         """Leave its Job to the next worker, which takes it over."""
