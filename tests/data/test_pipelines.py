@@ -234,6 +234,18 @@ def test_an_item_of_an_evaluation_set_blocks_the_pipeline(bench: Any, make_spec:
     assert bench.run(make_spec(uri, ("contamination", allowed)), "allowed").snapshot.records == 5
 
 
+def test_of_work_under_way_only_what_was_read_and_what_is_worked_on_takes_room(bench: Any, make_spec: Any) -> None:
+    bench.desk.start("run-1", make_spec(bench.write("in.jsonl", rows(400)), *STEPS, shard_records=100))
+    seen = set()
+    while bench.queue.jobs:
+        unit = bench.work_one()
+        found = [path.parent.name for path in (bench.root / "work" / "shards").rglob("*.records.parquet")]
+        assert len(found) <= 4 + 4 + 1, unit  # what was read, the stage before or this one, and what is at hand
+        seen.update(found)
+    assert bench.pipelines.get("run-1").state is JobState.SUCCEEDED
+    assert len(seen) == 4, "records were written by reading and by three stages of work"
+
+
 def test_nothing_is_left_of_the_work_when_it_is_done(bench: Any, make_spec: Any) -> None:
     bench.run(make_spec(bench.write("in.jsonl", rows(10)), *STEPS))
     assert not [path for path in (bench.root / "work").rglob("*") if path.is_file()]

@@ -170,6 +170,10 @@ class Workshop(Protocol):
         """Read a shard, or those records of it that are wanted: the others cost next to nothing."""
         ...
 
+    def discard_records(self, stage: int, shard: int) -> None:
+        """Remove a shard."""
+        ...
+
     def put_left(self, stage: int, shard: int, left: Sequence[Left]) -> None:
         """Write what a unit left out."""
         ...

@@ -172,6 +172,10 @@ class FolderWorkshop:
         """Open what models answered to a shard."""
         return FileAnswers(self._path(stage, shard, "answers"))
 
+    def discard_records(self, stage: int, shard: int) -> None:
+        """Remove a shard."""
+        self._path(stage, shard, "records.parquet").unlink(missing_ok=True)
+
     def remove(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -86,6 +86,8 @@ class Working:
             if unit.stage == 0:
                 self._workshops.tidy(self._pipelines.unfinished())
             self._pipelines.record(unit, self._works[task.stage.kind](task))
+            if task.stage.is_by_shard and task.stage.input:  # what was read is kept: the report looks at it
+                task.workshop.discard_records(task.stage.input, unit.shard)
         self._course.advance(unit.dispatch_id)
 
     def _pulse(self, dispatch_id: str, beat: Beat) -> Beat:
