@@ -30,7 +30,6 @@ from touchstone_data.core.steps import (
 
 NAME = "pack"
 TOO_LONG = "longer than a row"
-SPLIT_BYTES = 32
 
 Lengths = npt.NDArray[np.int64]
 
@@ -50,7 +49,7 @@ class PackWork:
             tokens = self.counter.records(records)
         except ValueError as error:
             raise errors.StepFailed(NAME, str(error)) from error
-        return {"tokens": tokens, "split": np.array([record.split for record in records], dtype=f"<U{SPLIT_BYTES}")}
+        return {"tokens": tokens, "split": np.array([record.split for record in records], dtype=np.str_)}
 
     def decide(self, corpus: Corpus) -> Decision:
         """Plan the rows of each split; rows are numbered through all of them."""

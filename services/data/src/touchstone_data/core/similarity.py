@@ -61,7 +61,7 @@ class Pairs(NamedTuple):
 
 def words(text: str) -> list[str]:
     """Cut a text into words in lower case."""
-    if text.isascii():  # the same, six times as fast
+    if text.isascii():  # the same, in half the time
         return text.lower().translate(_ASCII_GAPS).split()
     return _WORD.findall(text.lower())
 
