@@ -26,7 +26,8 @@ test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its o
 	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm
 test-training: .venv-vllm/ready  ## trainings on the CPU, and the story of ticket triage, with the trainer in the environment of vLLM
 	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/finetuning/training tests/finetuning/training
-	@TOUCHSTONE_TRAINER_PYTHON=$(CURDIR)/.venv-vllm/bin/python $(RUN) pytest -q tests/demo/test_ticket_triage.py
+	@TOUCHSTONE_TRAINER_PYTHON=$(CURDIR)/.venv-vllm/bin/python \
+	  $(RUN) pytest -q -k "real_program or triage" tests/finetuning/test_trainer_jobs.py tests/demo/test_ticket_triage.py
 check: lint types  ## what needs no running process: lint, types, drift
 	@$(UV) lock --check --quiet --project services/inference/vllm && $(RUN) python -m touchstone_operator.crds charts/touchstone-crds/templates --check && $(RUN) python -m touchstone_operator.reference docs/kinds.md --check && protos/check
 lint: setup     ## ruff, import contracts, buf
