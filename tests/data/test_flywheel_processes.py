@@ -117,7 +117,9 @@ async def test_a_server_that_is_killed_loses_nothing_that_it_acknowledged(server
             server.kill()
 
         await asyncio.gather(*(give(start) for start in range(1, 5)), label(), kill())
-        server.start()
+    server.start()
+    async with channels.connect(server.address) as channel:  # the old one may still be dying
+        curation = pb_grpc.CurationServiceStub(channel)
         assert await listed(curation) >= acknowledged
         progress = (await curation.GetQueue(pb.GetQueueRequest(queue="q"))).queue.progress
         assert len(labelled) <= progress.annotations <= len(labelled) + 1

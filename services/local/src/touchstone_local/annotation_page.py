@@ -3,6 +3,7 @@
 Whoever knows the page's address speaks for its annotator: it has a secret in it, and listens on loopback only.
 """
 
+import asyncio
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -146,6 +147,7 @@ async def serve(client: Client, queue: str, annotator: str, told: Callable[[str]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         told(f"http://127.0.0.1:{listener.getsockname()[1]}/{secret}/")
         await uvicorn.Server(config).serve(sockets=[listener])
+        await asyncio.sleep(0)  # an interrupt that uvicorn gave back is heard here, not by chance later
 
 
 async def _form(request: Request) -> Mapping[str, str]:
