@@ -203,7 +203,9 @@ def test_a_page_is_served_until_it_is_interrupted(desk: Desk) -> None:
     files = ("--guideline", desk.write("g.md", "Say which."), "--choice", "billing", "--choice", "shipping")
     desk.run("queue", "create", "tickets", *files)
     desk.run("queue", "fill", "tickets")
-    command = [sys.executable, "-c", "from touchstone_local.cli import main; main()"]
+    # A process that is started in the background is told to ignore interrupts, and hands that on.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heed}; from touchstone_local.cli import main; main()"]
     arguments = ["annotate", "tickets", "--as", "ann", "--page", "--address", desk.address]
     with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
