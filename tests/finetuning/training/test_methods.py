@@ -100,9 +100,24 @@ def test_packed_records_do_not_see_one_another(make: Making, tiny_base: Path, to
     assert packed.values("train_loss") == pytest.approx(alone.values("train_loss"), rel=1e-5)
 
 
-def test_four_bits_without_a_gpu_are_refused_with_the_reason(make: Making, tiny_base: Path) -> None:
-    workspace = make(tiny_base, tickets(4), adapter=Adapter(rank=4, quantization=Quantization.NF4))
-    with pytest.raises(TrainingFault, match="no CUDA GPU") as raised:
+def test_an_adapter_is_learnt_over_a_base_of_four_bits(make: Making, tiny_base: Path) -> None:
+    numbers = {"epochs": 12, "batch_size": 4, "learning_rate": 2e-2}
+    small, plain = (
+        make(tiny_base, tickets(8), adapter=Adapter(rank=8, quantization=quantization), numbers=numbers)
+        for quantization in (Quantization.NF4, Quantization.NONE)
+    )
+    assert run(small).type is ArtifactType.LORA_ADAPTER
+    run(plain)
+    assert (small.output / "adapter.gguf").exists()
+    found, whole = small.values("train_loss"), plain.values("train_loss")
+    assert found[0] != whole[0], "the base is another one"
+    assert found[0] == pytest.approx(whole[0], rel=1e-3), "and nearly the same"
+    assert found[-1] < found[0] - 0.3
+
+
+def test_four_bits_of_a_gguf_file_are_refused_with_the_reason(make: Making, gguf_base: Path) -> None:
+    workspace = make(gguf_base, tickets(4), adapter=Adapter(rank=4, quantization=Quantization.NF4))
+    with pytest.raises(TrainingFault, match="the base is a GGUF file") as raised:
         run(workspace)
     assert raised.value.fault.reason is Reason.METHOD_UNSUPPORTED
 

@@ -35,7 +35,7 @@ class Quantization(StrEnum):
 
     NONE = "None"
     NF4 = "NF4"
-    """Four bits a weight (Dettmers et al. 2023, "QLoRA"); CUDA only."""
+    """Four bits a weight (Dettmers et al. 2023, "QLoRA")."""
 
 
 class Resume(StrEnum):

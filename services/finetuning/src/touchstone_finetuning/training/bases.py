@@ -71,9 +71,7 @@ def load_model(base: Path, *, dtype: torch.dtype, quantization: Quantization) ->
 
 
 def _nf4(base: Path) -> BitsAndBytesConfig:
-    if not torch.cuda.is_available():
-        cause = "this machine has no CUDA GPU"
-    elif base.suffix == GGUF:
+    if base.suffix == GGUF:
         cause = "the base is a GGUF file; name the folder of its original weights"
     else:
         try:
@@ -85,7 +83,7 @@ def _nf4(base: Path) -> BitsAndBytesConfig:
                 load_in_4bit=True,
                 bnb_4bit_quant_type="nf4",
                 bnb_4bit_use_double_quant=True,
-                bnb_4bit_compute_dtype=torch.bfloat16,
+                bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
             )
     raise TrainingFault(
         Reason.METHOD_UNSUPPORTED, f"NF4 (QLoRA) does not run here: {cause}. Take adapter.quantization None."

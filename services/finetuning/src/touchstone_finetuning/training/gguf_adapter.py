@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import gguf
-import numpy as np
-from safetensors.numpy import load_file
+from safetensors.torch import load_file
 
 from touchstone_finetuning.training.gguf_layout import Array, Layout
 
@@ -39,7 +38,7 @@ def _tensors(weights: Path, layout: Layout) -> Iterator[tuple[str, Array]]:
         if found is None:
             raise ValueError(f"llama.cpp has no name for {key}.")
         module, is_output = found["module"], found["side"] == "B"
-        matrix = values.astype(np.float32)
+        matrix = values.float().numpy()  # over a base of four bits they are bfloat16, which numpy does not have
         yield (
             f"{layout.name(module)}.weight.lora_{found['side'].lower()}",
             layout.order(module, matrix) if is_output else matrix,
