@@ -27,7 +27,9 @@ def main(workspace: Path, *, is_roomy: bool) -> None:
 
     asked = recipe.read((workspace / outcome.RECIPE).read_text())
     assert isinstance(asked, Recipe)
-    estimate = memory.estimate(asked, bases.load_config(Path(asked.base)))
+    estimate = memory.estimate(
+        asked, bases.load_config(Path(asked.base)), longest=asked.hyperparameters.max_sequence_length
+    )
     assert estimate is not None
     libraries = psutil.Process().memory_info().rss
     with EventLog(workspace) as log:

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from touchstone_finetuning.core.outcome import Reason
 from touchstone_finetuning.core.recipe import Adapter, Format
-from touchstone_finetuning.training import bases, memory
+from touchstone_finetuning.training import bases, memory, running
+from touchstone_finetuning.training.events import EventLog
 from touchstone_finetuning.training.faults import TrainingFault
+from touchstone_finetuning.training.stopping import Preemption
 from transformers import GPT2Config, LlamaConfig, LlamaForCausalLM
 
 from .conftest import Making, Workspace, tickets
@@ -71,6 +73,13 @@ def test_a_run_with_room_takes_no_more_than_the_bound_and_learns_the_same(
     assert most["metrics"]["train_loss"] == least["metrics"]["train_loss"]
 
 
+def test_what_counts_is_the_longest_record_and_not_what_would_be_allowed(make: Making, tiny_base: Path) -> None:
+    allowed = make(tiny_base, tickets(4), numbers={"max_steps": 1, "batch_size": 64, "max_sequence_length": 1_000_000})
+    with EventLog(allowed.folder) as log:
+        assert running.run(allowed.recipe, log, Preemption()) is not None
+    assert "to be fast" in allowed.notes, "and not the terabytes of a batch of such sequences"
+
+
 def peak(workspace: Workspace, *options: str) -> dict[str, Any]:
     """Run a training in a process of its own; returns what it took."""
     workspace.command()
@@ -85,10 +94,10 @@ def peak(workspace: Workspace, *options: str) -> dict[str, Any]:
 def test_a_run_that_does_not_fit_is_refused_with_what_to_lower(make: Making, tiny_base: Path) -> None:
     workspace = make(tiny_base, tickets(2), numbers={"batch_size": 10**7, "max_sequence_length": 4096})
     with pytest.raises(TrainingFault, match=r"Lower hyperparameters\.batch_size") as raised:
-        memory.require(workspace.recipe, bases.load_config(tiny_base))
+        memory.require(workspace.recipe, bases.load_config(tiny_base), longest=4096)
     assert raised.value.fault.reason is Reason.MEMORY_INSUFFICIENT
 
 
 def test_a_model_that_is_built_otherwise_is_trained_without_an_estimate(make: Making, tiny_base: Path) -> None:
     config = GPT2Config()
-    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config)
+    assert "not known" in memory.require(make(tiny_base, tickets(2)).recipe, config, longest=64)

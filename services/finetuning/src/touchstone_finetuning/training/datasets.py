@@ -27,6 +27,8 @@ class Prepared:
     dataset: Dataset
     digest: str
     """Of the tokens and labels, in their order."""
+    longest: int
+    """Tokens of the longest row that a step may see; of pairs, with the longer answer."""
     notes: tuple[str, ...]
 
 
@@ -68,8 +70,15 @@ def prepare(recipe: Recipe, paths: Sequence[str], renderer: Renderer, *, name: s
     return Prepared(
         dataset=Dataset.from_dict(columns),
         digest=_digest(columns),
+        longest=length if recipe.hyperparameters.packing else max(map(_length, rows)),
         notes=tuple(cuts.notes(name, length)),
     )
+
+
+def _length(row: Mapping[str, Sequence[int] | npt.NDArray[np.int32]]) -> int:
+    if "input_ids" in row:
+        return len(row["input_ids"])
+    return len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"]))
 
 
 def _compact(row: Row) -> dict[str, npt.NDArray[np.int32]]:

@@ -29,15 +29,20 @@ M_MMAP_THRESHOLD = -3
 LARGE_BYTES = 256 * 1024
 
 
-def require(recipe: Recipe, config: PretrainedConfig) -> str:
+def require(recipe: Recipe, config: PretrainedConfig, *, longest: int) -> str:
     """Hold the estimate of a run's peak against what is free; returns what to note of it.
 
     On a CPU, where only the least would fit, memory is given back at once from then on, which takes time.
 
+    Args:
+        recipe: What is to be run.
+        config: The base's.
+        longest: Tokens of the longest record.
+
     Raises:
         TrainingFault: MemoryInsufficient, with the numbers and what to lower.
     """
-    needed = estimate(recipe, config)
+    needed = estimate(recipe, config, longest=longest)
     if needed is None:
         return f"How much memory the run needs is not known: models of type {config.model_type!r} are not estimated."
     available = available_bytes(recipe.memory_bytes)
@@ -57,8 +62,14 @@ def require(recipe: Recipe, config: PretrainedConfig) -> str:
     return f"{told} Memory is given back at once, which makes steps slower."
 
 
-def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate | None:
-    """Estimate the peak of a run from the base's configuration; None for what is not built like a llama."""
+def estimate(recipe: Recipe, config: PretrainedConfig, *, longest: int) -> Estimate | None:
+    """Estimate the peak of a run from the base's configuration; None for what is not built like a llama.
+
+    Args:
+        recipe: What is to be run.
+        config: The base's.
+        longest: Tokens of the longest record: batches are no wider, whatever `max_sequence_length` would allow.
+    """
     numbers, adapter = recipe.hyperparameters, recipe.adapter
     is_dpo = recipe.method is Method.DPO
     shape = _shape(config.to_dict())
@@ -66,7 +77,7 @@ def estimate(recipe: Recipe, config: PretrainedConfig) -> Estimate | None:
         return None
     load = Load(
         sequences=numbers.batch_size * (2 if is_dpo else 1),
-        length=numbers.max_sequence_length,
+        length=longest,
         is_gpu=torch.cuda.is_available(),
         recomputes=numbers.gradient_checkpointing,
         has_reference=is_dpo and adapter is None,

@@ -38,12 +38,13 @@ def run(recipe: Recipe, log: EventLog, preemption: Preemption) -> Result | None:
     """
     _set_up(recipe)
     tokenizer = bases.load_tokenizer(Path(recipe.base))
-    log.note(memory.require(recipe, bases.load_config(Path(recipe.base))))
     renderer = Renderer(tokenizer)
     train = datasets.prepare(recipe, recipe.train, renderer, name="train")
     held_out = datasets.prepare(recipe, recipe.validation, renderer, name="validation") if recipe.validation else None
     for note in (*train.notes, *(held_out.notes if held_out else ())):
         log.note(note)
+    longest = max(each.longest for each in (train, held_out) if each)
+    log.note(memory.require(recipe, bases.load_config(Path(recipe.base)), longest=longest))
     fingerprint = _fingerprint(recipe, train.digest)
     start = _start(recipe, fingerprint, log)
     reporting = Reporting(log)
