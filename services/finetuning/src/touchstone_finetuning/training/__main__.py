@@ -26,8 +26,8 @@ ENVIRONMENT = {
     "GOMP_SPINCOUNT": "30000",
 }
 """Read when the libraries are loaded: no network, no telemetry, the same sums on a GPU in every run, and threads that
-wait awake for an instant only: on cores that others use too, those that stay awake are several times slower, and those that
-sleep at once are a tenth slower where nobody else is."""
+wait awake for an instant only: on cores that others use too, those that stay awake are several times slower, and those
+that sleep at once are a tenth slower where nobody else is."""
 
 NO_TORCH = (
     f"{sys.executable} has no torch. Install touchstone-finetuning[train] there, set TOUCHSTONE_TRAINER_PYTHON to an "
