@@ -16,8 +16,8 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
+from touchstone_runtime import durable
 
-from touchstone_data.adapters import durable
 from touchstone_data.adapters.answers import FileAnswers
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.steps import NOBODY, Corpus, Decision, Observations

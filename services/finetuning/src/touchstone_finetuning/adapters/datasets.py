@@ -3,13 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import pyarrow
 from pyarrow import parquet
-from touchstone_runtime import snapshots
+from touchstone_runtime import durable, snapshots
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.ports import Fetched, Split
@@ -33,23 +32,15 @@ class FileDatasets:
             return Split(made.digest, made.splits["train"], made.splits.get("validation", ()))
         train, validation = folder / "train.jsonl", folder / "validation.jsonl"
         counts = {train: 0, validation: 0}
-        with _replacing(train) as ours, _replacing(validation) as held_out:
+        # Whole at once: a trainer of an earlier attempt may read what is there.
+        with durable.replacing(train) as ours, durable.replacing(validation) as held_out:
             for line in _lines(data.path):
                 path, file = (validation, held_out) if _is_held_out(line, share) else (train, ours)
-                file.write(line + "\n")
+                file.write(f"{line}\n".encode())
                 counts[path] += 1
         if not counts[train]:
             raise errors.DatasetInvalid(f"{data.path.name} holds no records to train on.")
         return Split(data.digest, (train,), (validation,) if counts[validation] else ())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Write a file that takes its place whole: a trainer of an earlier attempt may read the one that is there."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        yield file
-    partial.replace(path)
 
 
 def _lines(data: Path) -> Iterator[str]:
