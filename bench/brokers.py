@@ -36,6 +36,9 @@ class Broker(Protocol):
     def resume(self) -> None:
         """Let it go on."""
 
+    def until_kept(self, queue: str) -> None:
+        """Wait until a queue that was declared outlives its being killed, where it keeps queues at all."""
+
     def close(self) -> None:
         """End it and all that belongs to it."""
 
@@ -62,6 +65,8 @@ class _Process:
         if self._server.poll() is None:
             os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
+            while _is_listening(self._port):  # what it started may outlive it by an instant
+                time.sleep(0.01)
 
     def pause(self) -> None:
         os.killpg(self._server.pid, signal.SIGSTOP)
@@ -81,6 +86,9 @@ class Valkey(_Process):
         self.url = f"redis://127.0.0.1:{port}/0"
         self._folder = tempfile.TemporaryDirectory(prefix="touchstone-valkey-")
         super().__init__(scenery.valkey(port, Path(self._folder.name)), port)
+
+    def until_kept(self, queue: str) -> None:
+        """Return: it keeps none."""
 
     def close(self) -> None:
         """End it, and remove its folder."""
@@ -165,11 +173,15 @@ def until_listening(port: int, server: "subprocess.Popen[bytes]") -> None:
     """
     deadline = time.monotonic() + START_SECONDS
     while server.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
+        if _is_listening(port):
+            return
         time.sleep(0.02)
     raise RuntimeError(f"{server.args!r} does not listen on port {port}")
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _rabbitmq() -> Path | None:

@@ -181,6 +181,7 @@ def test_a_broker_that_is_killed_while_a_job_is_at_work_and_another_waits_costs_
     bench.start_worker()
     bench.dispatch("stepwise")
     bench.until(lambda: bench.step("stepwise") > 3)
+    bench.broker.until_kept(bench.queue)
     bench.dispatch("one")
     bench.broker.kill()
     step = bench.step("stepwise")
@@ -229,11 +230,11 @@ def test_of_the_messages_that_wait_in_valkey_the_highest_priority_is_taken_first
 
 
 def test_what_a_quorum_queue_took_outlives_its_broker_and_needs_no_sending_again(
-    rabbitmq_bench: Bench, rabbitmq: brokers.RabbitMq
+    rabbitmq_bench: Bench,
 ) -> None:
     bench = rabbitmq_bench
     bench.dispatch("declares the queue")
-    rabbitmq.until_kept(bench.queue)
+    bench.broker.until_kept(bench.queue)
     for number in range(20):
         bench.store.create(f"job-{number}", "echo", {})
         bench.dispatch(f"job-{number}")
@@ -275,6 +276,20 @@ def test_a_broker_that_hangs_is_unavailable_within_seconds(bench: Bench) -> None
         bench.broker.resume()
     assert time.monotonic() - began < 30
     bench.dispatch("one")
+
+
+def test_a_queue_that_does_not_come_back_with_its_broker_holds_a_sender_up_for_seconds_only(
+    rabbitmq_bench: Bench,
+) -> None:
+    """RabbitMQ's channel then answers nothing, not even that it is closed, for a minute each time."""
+    bench = rabbitmq_bench
+    bench.dispatch("one")
+    bench.broker.kill()  # before the queue was written down
+    bench.broker.start()
+    began = time.monotonic()
+    with pytest.raises(celery_app.BrokerUnavailable):
+        bench.dispatch("one")
+    assert time.monotonic() - began < 30
 
 
 def test_a_queue_of_another_type_is_refused_in_a_sentence(rabbitmq_bench: Bench) -> None:

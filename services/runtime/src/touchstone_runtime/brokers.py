@@ -26,6 +26,8 @@ from touchstone_runtime.jobs.records import HIGHEST_PRIORITY
 
 CONFIRM_SECONDS = 5.0
 """How long a broker may take to confirm a message."""
+SILENCE_SECONDS = 5.0
+"""How long a broker may leave a request without an answer."""
 CONSUMER_TIMEOUT_MILLIS = 14 * 24 * 3600 * 1000
 """Longer than jobs last, and below 2**31."""
 DELIVERY_LIMIT = 20
@@ -36,7 +38,7 @@ _REDIS = {
     # A broker that was replaced leaves addresses that lead nowhere; the system's own patience is two minutes.
     "socket_connect_timeout": 5,
     # One that hangs takes connections and never answers. Workers that wait for a message wait by select, not by this.
-    "socket_timeout": 5,
+    "socket_timeout": SILENCE_SECONDS,
     "socket_keepalive": True,
     "socket_keepalive_options": {socket.TCP_KEEPIDLE: 10, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3},
     "health_check_interval": 10,
@@ -66,7 +68,13 @@ def options(broker_url: str, queues: Sequence[str]) -> dict[str, Any]:
         return {"task_queues": known, "broker_transport_options": _REDIS}
     return {
         "task_queues": known,
-        "broker_transport_options": {"confirm_publish": True},
+        # A queue that is not ready lets its whole channel wait, also for the answer to its being closed. Workers that
+        # wait for a message wait by select, not by this.
+        "broker_transport_options": {
+            "confirm_publish": True,
+            "read_timeout": SILENCE_SECONDS,
+            "write_timeout": SILENCE_SECONDS,
+        },
         "broker_use_ssl": dict(_VERIFIED) if urlsplit(broker_url).scheme == "amqps" else False,
         # A channel that the broker closed, as after the consumer timeout, would end the worker.
         "broker_channel_error_retry": True,
