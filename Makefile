@@ -44,7 +44,7 @@ bench: setup    ## benchmarks, each against a peer in the same run (docs/benchma
 	@$(RUN) python bench/router.py && $(RUN) python bench/reconcile.py
 e2e: setup      ## the platform on a real cluster: the one of KUBECONFIG, else one brought up here (root, Debian)
 	@e2e/run
-e2e-gpu-path: .venv-vllm/ready  ## engines on Ray and vLLM, on the CPU: Serve here, KubeRay on a real cluster (slow)
+e2e-gpu-path: .venv-vllm/ready  ## engines on Ray and vLLM, and a training with PyTorch, on the CPU and a real cluster (slow)
 	@e2e/gpu-path
 charts: setup   ## lint and test the Helm charts
 	@charts/check

