@@ -22,7 +22,9 @@ LIST = "import pathlib, sys; print(*sorted(path.name for path in pathlib.Path(sy
 @pytest.fixture(scope="module")
 def image(release: Any) -> str:
     """The platform with the image that trains, by its name."""
-    told = subprocess.run([sys.executable, str(ROOT / "e2e/images"), "tags", "trainer"], capture_output=True, check=True)
+    told = subprocess.run(
+        [sys.executable, str(ROOT / "e2e/images"), "tags", "trainer"], capture_output=True, check=True
+    )
     (tag,) = json.loads(told.stdout).values()
     repository = f"{release.images}/touchstone-trainer"
     release.install(f"images.trainer.repository={repository}", f"images.trainer.tag={tag}")
@@ -47,7 +49,7 @@ def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
         },
         hyperparameters={
             "maxSteps": 16,
-            "learningRate": "2e-3",
+            "learningRate": "0.002",
             "batchSize": 4,
             "maxSequenceLength": 64,
             "seed": 42,
