@@ -25,7 +25,7 @@ coverage: setup ## the tests again, with what they cover
 test-vllm: .venv-vllm/ready  ## real vLLM on the CPU, in an environment of its own (7 GB)
 	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/vllm tests/vllm
 test-training: .venv-vllm/ready  ## trainings on the CPU, and the story of ticket triage, with the trainer in the environment of vLLM
-	@.venv-vllm/bin/python -m pytest -q --confcutdir tests/finetuning/training tests/finetuning/training
+	@.venv-vllm/bin/python -m pytest -q -n logical --maxprocesses 4 --confcutdir tests/finetuning/training tests/finetuning/training
 	@TOUCHSTONE_TRAINER_PYTHON=$(CURDIR)/.venv-vllm/bin/python \
 	  $(RUN) pytest -q -k "real_program or triage" tests/finetuning/test_trainer_jobs.py tests/demo/test_ticket_triage.py
 check: lint types  ## what needs no running process: lint, types, drift
