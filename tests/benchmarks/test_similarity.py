@@ -20,7 +20,7 @@ def encoder(resolver: Resolver) -> Encoder:
 
 async def compared(resolver: Resolver, text: str, *others: str) -> tuple[Likeness, ...]:
     asked = Similarity(text=text, others=others, encoder=DEFAULT)
-    return (await OnnxEncoders(resolver).compare(asked)).likenesses
+    return (await OnnxEncoders(resolver, roots=()).compare(asked)).likenesses
 
 
 async def test_what_means_the_same_is_nearer_than_what_does_not(resolver: Resolver) -> None:
@@ -62,7 +62,7 @@ async def test_texts_without_words_are_like_nothing_but_each_other(resolver: Res
 async def test_files_that_are_no_encoder_are_refused_by_name(resolver: Resolver, encoder: Encoder) -> None:
     swapped = EncoderFiles(model=DEFAULT.tokenizer, tokenizer=DEFAULT.tokenizer, max_tokens=64)
     with pytest.raises(EncoderInvalid, match="model is not an ONNX model"):
-        await OnnxEncoders(resolver).compare(Similarity(text="a", others=("b",), encoder=swapped))
+        await OnnxEncoders(resolver, roots=()).compare(Similarity(text="a", others=("b",), encoder=swapped))
 
 
 def test_precision_is_of_the_text_and_recall_of_the_other() -> None:

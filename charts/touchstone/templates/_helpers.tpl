@@ -291,6 +291,26 @@ same place for all workers.
     claimName: {{ (index . 2).existingClaim | default (printf "%s-%s-work" (include "touchstone.fullname" (index . 0)) (index . 1)) }}
 {{- end -}}
 
+{{/*
+What users name by file://, to be read where nothing else of that volume is seen: the claim's name, or nothing for none.
+*/}}
+{{- define "touchstone.filesMount" -}}
+{{- if . -}}
+- name: files
+  mountPath: /var/lib/touchstone/work/files
+  subPath: files
+  readOnly: true
+{{- end -}}
+{{- end -}}
+
+{{- define "touchstone.filesVolume" -}}
+{{- if . -}}
+- name: files
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end -}}
+{{- end -}}
+
 {{/* The claim of a component whose workers share a volume: (list $ "finetuning" WORKER). */}}
 {{- define "touchstone.workClaim" -}}
 {{- $root := index . 0 -}}

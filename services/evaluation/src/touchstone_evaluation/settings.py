@@ -56,6 +56,9 @@ class WorkerSettings(CommonSettings):
     """fsspec URI of the store that reports go to. Required."""
     cache_dir: Path | None = None
     """Folder of downloaded datasets. Unset: in `artefacts_uri` if that is a folder, else in the home."""
+    file_root: Path = Path("/")
+    """`file://` data sets and encoders must lie below it, or below `artefacts_uri` if that is a folder. In a cluster,
+    set it to a folder that holds nothing else: whoever may create an EvalRun reads what lies there."""
     concurrency: int = setting(default=8, minimum=1, maximum=256)
     """Jobs at once; each asks about one item at a time."""
     ask_timeout_seconds: float = setting(default=120.0, minimum=1, maximum=3600)

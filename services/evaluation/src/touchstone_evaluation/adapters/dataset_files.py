@@ -1,6 +1,8 @@
 """Datasets as files, fetched and verified by the runtime's resolver."""
 
-from touchstone_runtime.artefacts import Resolver
+from pathlib import Path
+
+from touchstone_runtime.artefacts import Resolver, places
 from touchstone_runtime.errors import DomainError
 
 from touchstone_evaluation import errors
@@ -10,12 +12,20 @@ from touchstone_evaluation.core.spec import Dataset
 class DatasetFiles:
     """Reads datasets by their address."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, *, roots: tuple[Path, ...]) -> None:
+        """Prepare.
+
+        Args:
+            resolver: Fetches and verifies.
+            roots: Folders, resolved: a `file://` address must lie below one.
+        """
         self._resolver = resolver
+        self._roots = roots
 
     def fetch(self, suite: str, dataset: Dataset) -> bytes:
         """Read a dataset's file, verified."""
         try:
+            places.check(dataset.uri, *self._roots)
             found = self._resolver.resolve_sync(dataset.uri, digest=dataset.digest)
         except DomainError as error:
             if error.is_retryable:

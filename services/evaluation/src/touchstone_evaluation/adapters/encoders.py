@@ -8,9 +8,10 @@ import itertools
 import sys
 import threading
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.artefacts import Resolver, places
 from touchstone_runtime.encoders import Encoder, EncoderInvalid, Numbers, normed, pooled
 
 from touchstone_evaluation.core.task import Classification, EncoderFiles, Likeness, Outcome, Similarity
@@ -23,8 +24,15 @@ THREADS = 1
 class OnnxEncoders:
     """Compares texts by their embeddings and those of their tokens, and classifies them."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, *, roots: tuple[Path, ...]) -> None:
+        """Prepare.
+
+        Args:
+            resolver: Fetches and verifies.
+            roots: Folders, resolved: a `file://` address must lie below one.
+        """
         self._resolver = resolver
+        self._roots = roots
         self._loading = threading.Lock()
         self._encoder = lru_cache(maxsize=CAPACITY)(self._load)
 
@@ -73,8 +81,12 @@ class OnnxEncoders:
             return self._encoder(files)
 
     def _load(self, files: EncoderFiles) -> Encoder:
-        model, tokenizer = (self._resolver.resolve_sync(uri).path for uri in (files.model, files.tokenizer))
+        model, tokenizer = (self._fetched(uri) for uri in (files.model, files.tokenizer))
         return Encoder(model, tokenizer, threads=THREADS)
+
+    def _fetched(self, uri: str) -> Path:
+        places.check(uri, *self._roots)
+        return self._resolver.resolve_sync(uri).path
 
 
 def windows(encoder: Encoder, text: str, max_tokens: int) -> list[str]:

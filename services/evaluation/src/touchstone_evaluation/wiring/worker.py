@@ -4,7 +4,7 @@ import contextlib
 import logging
 
 from touchstone_runtime import channels, telemetry
-from touchstone_runtime.artefacts import ArtefactStore, Resolver, cache_folder
+from touchstone_runtime.artefacts import ArtefactStore, Resolver, cache_folder, places
 from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.celery_app import Worker
 from touchstone_runtime.jobs import Dispatcher, JobStore
@@ -59,9 +59,11 @@ def _work(
     runs = RunDatabase(jobs.engine, now=parts.now)
     course = Course(runs, jobs, sender, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
+    roots = places.readable(settings.file_root, settings.artefacts_uri)
     predictions = PredictionDatabase(jobs.engine, now=parts.now)
-    planning = Planning(runs, DatasetFiles(resolver), Reusing(predictions, tasks), course, tasks)
-    asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), OnnxEncoders(resolver), tasks)
+    planning = Planning(runs, DatasetFiles(resolver, roots=roots), Reusing(predictions, tasks), course, tasks)
+    encoders = OnnxEncoders(resolver, roots=roots)
+    asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), encoders, tasks)
     measuring = Measuring(runs, asker, course, tasks, now=parts.now)
     store = ReportStore(ArtefactStore(settings.artefacts_uri), loop)
     concluding = Concluding(runs, store, HtmlReporter(), tasks)

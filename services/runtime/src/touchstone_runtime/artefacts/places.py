@@ -7,6 +7,17 @@ from touchstone_runtime.artefacts.faults import UriInvalid
 from touchstone_runtime.artefacts.uris import Address
 
 
+def readable(file_root: Path, artefacts_uri: str) -> tuple[Path, ...]:
+    """Return the folders that a service may read by `file://`: its root, and the artefact store if that is a folder.
+
+    Args:
+        file_root: Folder of what users name by `file://`.
+        artefacts_uri: The store's address: what the platform made is named like any other file.
+    """
+    stores = (artefacts_uri.removeprefix("file://"),) if artefacts_uri.startswith("file://") else ()
+    return (file_root.resolve(), *(Path(store).resolve() for store in stores))
+
+
 def path(uri: str, *roots: Path) -> Path:
     """Return the path of a `file://` address that lies below one of some folders.
 
