@@ -49,23 +49,23 @@ def manifest(max_model_len: int, *, adapter: Path | None = None) -> Manifest:
     return Manifest(namespace="default", deployment="chat", bundle=bundle)
 
 
-def external_manifest(base_url: str) -> Manifest:
+def external_manifest(base_url: str, name: str = "bought") -> Manifest:
     """A model that is bought: the router asks an OpenAI-compatible API, here its own door."""
     engine = Engine(type="External", max_model_len=512, args={"base-url": base_url, "model": "chat"})
     model = Model(uri=base_url, digest=digest_bytes(base_url.encode()), name="bought")
-    return Manifest(namespace="default", deployment="bought", bundle=Bundle(model=model, engine=engine))
+    return Manifest(namespace="default", deployment=name, bundle=Bundle(model=model, engine=engine))
 
 
-def external_objects(manifest: Manifest) -> list[dict[str, Any]]:
-    labels = {"app.kubernetes.io/managed-by": "touchstone", "touchstone.dev/name": "bought",
+def external_objects(manifest: Manifest, **expose: bool) -> list[dict[str, Any]]:
+    labels = {"app.kubernetes.io/managed-by": "touchstone", "touchstone.dev/name": manifest.deployment,
               "touchstone.dev/revision": manifest.name}  # fmt: skip
     metadata = {"namespace": "default", "resourceVersion": "1", "creationTimestamp": "2026-01-01T00:00:00Z"}
     weights = [{"name": manifest.name, "digest": manifest.digest, "weightPercent": 100}]
     return [
-        {"kind": "ModelDeployment", "metadata": {**metadata, "name": "bought", "uid": "b"},
-         "spec": {"model": {"uri": "https://api"}, "engine": {"type": "External"}},
+        {"kind": "ModelDeployment", "metadata": {**metadata, "name": manifest.deployment, "uid": f"d-{manifest.name}"},
+         "spec": {"model": {"uri": "https://api"}, "engine": {"type": "External"}, "expose": expose},
          "status": {"stableRevision": manifest.name, "revisions": weights}},
-        {"kind": "ConfigMap", "metadata": {**metadata, "name": manifest.name, "labels": labels, "uid": "bc"},
+        {"kind": "ConfigMap", "metadata": {**metadata, "name": manifest.name, "labels": labels, "uid": f"c-{manifest.name}"},
          "data": {"manifest.json": manifest.to_json()}},
     ]  # fmt: skip
 
@@ -125,7 +125,12 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
     adapter.write_bytes(b"scripted")
     manifests, ports = [manifest(512), manifest(1024, adapter=adapter)], [free_port(), free_port()]
     door, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
-    bought = external_objects(external_manifest(f"http://{http}/v1"))
+    base = f"http://{http}/v1"
+    bought = [
+        *external_objects(external_manifest(base)),
+        *external_objects(external_manifest(base, "grpc-only"), openAI=False),
+        *external_objects(external_manifest(base, "http-only"), grpc=False),
+    ]
     (folder / "view.json").write_text(json.dumps([*objects(manifests, ports), *bought]))
     processes = []
     try:

@@ -109,8 +109,8 @@ async def test_embeddings_scores_and_counts_are_passed_through(stub: Any) -> Non
 
 
 async def test_models_are_listed_with_their_weights(doors: Any, stub: Any) -> None:
-    bought, model = (await stub.ListModels(pb.ListModelsRequest())).models
-    assert (bought.name, model.name) == ("default/bought", "default/chat")
+    bought, model, other = (await stub.ListModels(pb.ListModelsRequest())).models
+    assert (bought.name, model.name, other.name) == ("default/bought", "default/chat", "default/grpc-only")
     assert {r.name: (r.weight_percent, r.ready_endpoints) for r in model.revisions} == {
         doors.stable: (100, 1),
         doors.candidate: (0, 1),
@@ -150,7 +150,7 @@ def test_the_openai_client_pins_a_revision_by_header(doors: Any, client: openai.
 
 
 def test_the_openai_client_lists_models_and_embeds(client: openai.OpenAI) -> None:
-    assert [model.id for model in client.models.list()] == ["default/bought", "default/chat"]
+    assert [model.id for model in client.models.list()] == ["default/bought", "default/chat", "default/http-only"]
     assert client.models.retrieve("default/chat").id == "default/chat"
     embedded = client.embeddings.create(model="chat", input=["red apple", "red apple"])
     assert embedded.data[0].embedding == embedded.data[1].embedding
@@ -163,6 +163,40 @@ def test_the_openai_client_sees_its_own_errors(client: openai.OpenAI) -> None:
         client.chat.completions.create(model="chat", messages=[])
     with pytest.raises(openai.BadRequestError):
         client.chat.completions.create(model="chat", messages=[{"role": "user", "content": "x"}], temperature=9)
+
+
+def test_a_model_is_not_found_by_the_openai_client_where_that_door_is_closed(client: openai.OpenAI) -> None:
+    with pytest.raises(openai.NotFoundError, match="Ask by grpc") as caught:
+        client.chat.completions.create(model="grpc-only", messages=[{"role": "user", "content": QUESTION}])
+    assert (caught.value.code, caught.value.param) == ("model_not_exposed", "model")
+    with pytest.raises(openai.NotFoundError):
+        client.models.retrieve("default/grpc-only")
+    with pytest.raises(openai.NotFoundError):
+        client.embeddings.create(model="grpc-only", input=["red apple"])
+    done = client.chat.completions.create(model="http-only", messages=[{"role": "user", "content": QUESTION}])
+    assert done.choices[0].message.content == ANSWER
+
+
+async def test_a_closed_grpc_door_lets_in_only_who_names_a_revision(stub: Any, client: openai.OpenAI) -> None:
+    request = ask()
+    request.model = "http-only"
+    calls = (
+        stub.GetModel(pb.GetModelRequest(model="http-only")),
+        stub.Embed(pb.EmbedRequest(model="http-only", inputs=["red apple"])),
+        stub.CountTokens(pb.CountTokensRequest(model="http-only", messages=request.messages)),
+        anext(aiter(stub.Generate(request))),
+    )
+    for call in calls:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert "Ask by openAI" in str(caught.value.details())
+    done: Any = client.chat.completions.create(model="http-only", messages=[{"role": "user", "content": QUESTION}])
+    revision = done.model_extra["touchstone"]["revision"]
+    parts = [p async for p in stub.Generate(request, metadata=(("x-touchstone-revision", revision),))]
+    assert "".join(part.text for part in parts) == ANSWER
+    counted = await stub.GetRevisionMetrics(pb.GetRevisionMetricsRequest(model="default/http-only", revision=revision))
+    assert counted.requests >= 1
 
 
 async def test_a_bought_model_is_asked_like_one_of_ours(stub: Any) -> None:

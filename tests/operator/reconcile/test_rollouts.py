@@ -1,11 +1,12 @@
 """Rollouts through the reconcilers: traffic moves only on evidence, whatever happens in between."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from touchstone_operator import objects
-from touchstone_operator.plan.workload import Platform
+from touchstone_operator.plan.workload import Doors, Platform
 from touchstone_operator.ports import LiveMetrics, RunRequest
 
 
@@ -216,6 +217,19 @@ async def test_what_is_not_supported_yet_is_said(world: Any, apply: Callable[...
     world.deployment()["spec"]["expose"] = {"inferencePool": True}
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
+async def test_only_the_doors_that_are_open_are_shown(world: Any, apply: Callable[..., None]) -> None:
+    world.platform = replace(world.platform, doors=Doors("router:50051", "http://router/v1"))
+    apply()
+    await world.settle()
+    assert world.status()["endpoints"] == {"grpc": "router:50051", "openAI": "http://router/v1"}
+    world.deployment()["spec"]["expose"] = {"openAI": False}
+    await world.settle()
+    assert world.status()["endpoints"] == {"grpc": "router:50051"}
+    world.deployment()["spec"]["expose"] = {"grpc": False}
+    await world.settle()
+    assert world.status()["endpoints"] == {"openAI": "http://router/v1"}
 
 
 async def test_only_the_router_and_named_namespaces_reach_engines(world: Any, apply: Callable[..., None]) -> None:

@@ -313,9 +313,9 @@ class Expose(ApiModel):
     """Through which doors the model is reached."""
 
     grpc: bool = True
-    """grpc opens the InferenceService."""
+    """grpc opens the InferenceService. False: it answers only who names a revision, as evaluations and pipelines do."""
     open_ai: Annotated[bool, Field(alias="openAI")] = True
-    """openAI opens the OpenAI-compatible door."""
+    """openAI opens the OpenAI-compatible door. False: there the model is not found."""
     inference_pool: bool = False
     """inferencePool makes a Gateway API InferencePool too."""
 

@@ -18,6 +18,7 @@ from touchstone_operator.api.modeldeployment import (
     RevisionStatus,
     RolloutStatus,
 )
+from touchstone_operator.api.servings import Expose
 from touchstone_operator.plan import (
     conditions,
     engines,
@@ -63,7 +64,7 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
     roles = workloads.role_statuses(deployment, current, seen.pods, is_resting=course.is_resting)
     return ModelDeploymentStatus(
         observed_generation=deployment.metadata.generation,
-        endpoints=Endpoints(grpc=doors.grpc or None, open_ai=doors.open_ai or None),
+        endpoints=_endpoints(deployment, doors),
         stable_revision=state.stable or None,
         candidate_revision=state.candidate or None,
         failed_revision=state.failed or None,
@@ -86,6 +87,12 @@ def write(course: Course, keep: Sequence[str], doors: Doors) -> ModelDeploymentS
             deployment.status.conditions, observed, generation=deployment.metadata.generation, now=course.now
         ),
     )
+
+
+def _endpoints(deployment: ModelDeployment, doors: Doors) -> Endpoints:
+    """Say where the model is reached: by the doors that it opens."""
+    expose = deployment.spec.expose or Expose()
+    return Endpoints(grpc=(expose.grpc and doors.grpc) or None, open_ai=(expose.open_ai and doors.open_ai) or None)
 
 
 def _order(course: Course, keep: Sequence[str]) -> list[str]:

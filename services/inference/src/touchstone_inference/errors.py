@@ -1,7 +1,7 @@
 """The errors of inference, grown from `touchstone_runtime.errors`. Pure.
 
 Router
-├── NotFound            ModelNotFound, RevisionNotFound
+├── NotFound            ModelNotFound, ModelNotExposed, RevisionNotFound
 ├── Unavailable         NoTraffic, NoReplica, ViewNotRead, RetrievalUnavailable, AnswerBroke, ClusterUnavailable,
 │                       AuthorityUnavailable
 ├── FailedPrecondition  PromptInvalid
@@ -48,6 +48,19 @@ class ModelNotFound(NotFound):
             if candidates
             else f"There is no model '{model}'. List the models, or create a ModelDeployment of that name.",
             metadata={"model": model} | ({"candidates": names} if candidates else {}),
+        )
+
+
+class ModelNotExposed(NotFound):
+    """The model is not reached through this door."""
+
+    reason = "MODEL_NOT_EXPOSED"
+
+    def __init__(self, model: str, door: str, others: Sequence[str]) -> None:
+        advice = f"Ask by {others[0]}, or set" if others else "Set"
+        super().__init__(
+            f"The model '{model}' is not reached by {door}. {advice} spec.expose.{door} of its ModelDeployment.",
+            metadata={"model": model, "door": door},
         )
 
 

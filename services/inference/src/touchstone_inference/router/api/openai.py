@@ -22,6 +22,7 @@ from touchstone_runtime.errors import DomainError, Internal, Invalid, Violation
 from touchstone_inference.router.api import openai_answers, openai_requests
 from touchstone_inference.router.api.http_context import RequestContext
 from touchstone_inference.router.core.generation import AnswerPart, Closing, Opening, Piece, TokenLogprob
+from touchstone_inference.router.core.view import Door
 from touchstone_inference.router.service.asking import Asking
 from touchstone_inference.router.service.catalogue import Catalogue
 from touchstone_inference.router.service.generating import Generating
@@ -114,7 +115,7 @@ class OpenAiDoor:
         """GET /v1/models: all of them, for the OpenAI API has no pages here."""
         data, token = [], ""
         while True:
-            page = self._catalogue.list_models(page_size=1000, page_token=token)
+            page = self._catalogue.list_models(Door.OPEN_AI, page_size=1000, page_token=token)
             visible = await self._guard.visible(request.headers, page.models)
             data += [openai_answers.model(model) for model in visible]
             token = page.next_page_token
@@ -125,7 +126,7 @@ class OpenAiDoor:
         """GET /v1/models/ID."""
         name = request.path_params["name"]
         await self._guard.admit(request.headers, name)
-        return JSONResponse(openai_answers.model(self._catalogue.get_model(name)))
+        return JSONResponse(openai_answers.model(self._catalogue.get_model(name, Door.OPEN_AI)))
 
     async def health(self, request: Request) -> Response:
         """GET /healthz: the process lives."""
@@ -140,6 +141,7 @@ class OpenAiDoor:
     def _call(self, request: Request, user: str) -> Call:
         arrived = self._clock()
         return Call(
+            door=Door.OPEN_AI,
             request_id=context.request_id.get(),
             arrived_seconds=arrived,
             deadline_seconds=arrived + self._deadline_seconds,

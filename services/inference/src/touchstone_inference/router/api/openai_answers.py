@@ -50,7 +50,7 @@ def error(fault: DomainError) -> dict[str, Any]:
     parameter = None
     if isinstance(fault, Invalid) and fault.violations:
         parameter = _parameter(fault.violations[0].field)
-    elif fault.reason == "MODEL_NOT_FOUND":
+    elif fault.reason in ("MODEL_NOT_FOUND", "MODEL_NOT_EXPOSED"):
         parameter = "model"
     code = fault.reason.lower()
     return {"error": {"message": fault.message, "type": _FORMS[fault.kind].type, "param": parameter, "code": code}}

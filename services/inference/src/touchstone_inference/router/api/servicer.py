@@ -11,6 +11,7 @@ from touchstone_runtime import context as runtime_context
 from touchstone_runtime.channels import remaining_seconds
 
 from touchstone_inference.router.api import convert
+from touchstone_inference.router.core.view import Door
 from touchstone_inference.router.service.asking import Asking
 from touchstone_inference.router.service.catalogue import Catalogue
 from touchstone_inference.router.service.generating import Generating
@@ -88,7 +89,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         context: "grpc.aio.ServicerContext[pb.ListModelsRequest, pb.ListModelsResponse]",
     ) -> pb.ListModelsResponse:
         """List models."""
-        page = self._catalogue.list_models(page_size=request.page_size, page_token=request.page_token)
+        page = self._catalogue.list_models(Door.GRPC, page_size=request.page_size, page_token=request.page_token)
         models = [convert.model(model) for model in await self._guard.visible(_headers(context), page.models)]
         return pb.ListModelsResponse(models=models, next_page_token=page.next_page_token)
 
@@ -97,7 +98,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
     ) -> pb.GetModelResponse:
         """Give one model."""
         await self._guard.admit(_headers(context), request.model)
-        return pb.GetModelResponse(model=convert.model(self._catalogue.get_model(request.model)))
+        return pb.GetModelResponse(model=convert.model(self._catalogue.get_model(request.model, Door.GRPC)))
 
     async def GetRevisionMetrics(  # noqa: N802
         self,
@@ -134,6 +135,7 @@ class InferenceServicer(pb_grpc.InferenceServiceServicer):
         arrived = self._clock()
         offered = headers.get(runtime_context.REQUEST_ID_HEADER, "")
         return Call(
+            door=Door.GRPC,
             request_id=runtime_context.request_id.get() or runtime_context.accepted_request_id(offered),
             arrived_seconds=arrived,
             deadline_seconds=arrived + remaining_seconds(context, at_most=self._max_deadline_seconds),

@@ -9,6 +9,7 @@ from touchstone_runtime.revisions import MANIFEST_KEY, Manifest
 from touchstone_inference import errors
 from touchstone_inference.router.core.view import (
     DeploymentRecord,
+    Door,
     Objective,
     ReplicaRecord,
     RevisionRecord,
@@ -55,6 +56,7 @@ def deployment(document: Json) -> DeploymentRecord:
         strategy=Strategy(strategy),
         session_header=(_text(routing, "sessionHeader") or DEFAULT_SESSION_HEADER).lower(),
         objective=_objective(key, _at(document, "spec", "serving", "slo")),
+        doors=_doors(_at(document, "spec", "expose")),
         stable_revision=_text(status, "stableRevision"),
         statuses=dict(_revision_status(key, entry) for entry in _items(status, "revisions")),
         created_at=_time(_text(_at(document, "metadata"), "creationTimestamp")),
@@ -103,6 +105,11 @@ def replica(document: Json) -> ReplicaRecord | None:
         revision=_text(labels, REVISION_LABEL),
         address=f"[{address}]:{ports[0]}" if ":" in address else f"{address}:{ports[0]}",
     )
+
+
+def _doors(expose: Json) -> frozenset[Door]:
+    """Read which doors are open: all but those that are said to be closed."""
+    return frozenset(door for door in Door if not isinstance(expose, Mapping) or expose.get(door) is not False)
 
 
 def _objective(key: str, slo: Json) -> Objective:

@@ -23,6 +23,14 @@ class Strategy(StrEnum):
     PREFIX_AWARE = "PrefixAware"
 
 
+class Door(StrEnum):
+    """Through what a model is asked; the switches of `spec.expose`."""
+
+    GRPC = "grpc"
+    OPEN_AI = "openAI"
+
+
+EVERY_DOOR = frozenset(Door)
 EXTERNAL = "External"
 """The engine type whose revisions have no pods: the endpoint is the address in the manifest."""
 NO_ADAPTER = "none"
@@ -66,6 +74,7 @@ class DeploymentRecord:
     strategy: Strategy
     session_header: str
     objective: Objective = NO_OBJECTIVE
+    doors: frozenset[Door] = EVERY_DOOR
     stable_revision: str
     statuses: Mapping[str, RevisionStatus]
     created_at: datetime | None
@@ -143,10 +152,17 @@ class Model:
     strategy: Strategy
     session_header: str
     objective: Objective = NO_OBJECTIVE
+    doors: frozenset[Door] = EVERY_DOOR
+    """Those that are open."""
     stable_revision: str
     created_at: datetime | None
     revisions: Mapping[str, Revision]
     """By name, in the order of the names."""
+
+    def enter(self, door: Door) -> None:
+        """Come in by a door. Raises ModelNotExposed where it is closed."""
+        if door not in self.doors:
+            raise errors.ModelNotExposed(self.name, door, sorted(self.doors))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,6 +285,7 @@ class View:
             strategy=deployment.strategy,
             session_header=deployment.session_header,
             objective=deployment.objective,
+            doors=deployment.doors,
             stable_revision=deployment.stable_revision,
             created_at=deployment.created_at,
             revisions={revision.name: revision for revision in built},

@@ -12,7 +12,7 @@ from touchstone_runtime.errors import Invalid, Violation
 from touchstone_inference import errors
 from touchstone_inference.router.core import reports, validation
 from touchstone_inference.router.core.metrics import Counters, RevisionMetrics
-from touchstone_inference.router.core.view import Model, Objective, Revision
+from touchstone_inference.router.core.view import Door, Model, Objective, Revision
 from touchstone_inference.router.ports import CurrentView, Engines
 
 ASK_SECONDS = 3.0
@@ -49,23 +49,24 @@ class Catalogue:
         self._clock = clock
         self._began = clock()
 
-    def list_models(self, *, page_size: int = 0, page_token: str = "") -> Page:
-        """List models after the one that the token names, which need not exist any more."""
+    def list_models(self, door: Door, *, page_size: int = 0, page_token: str = "") -> Page:
+        """List the models behind a door after the one that the token names, which need not exist any more."""
         size = validation.page_size(page_size)
         models = self._view.current().models
-        names = list(models)
+        names = [name for name, model in models.items() if door in model.doors]
         start = bisect_right(names, _decode(page_token)) if page_token else 0
         page = names[start : start + size]
         has_more = start + size < len(names)
         return Page(tuple(models[name] for name in page), _encode(page[-1]) if has_more else "")
 
-    def get_model(self, name: str) -> Model:
-        """Give one model. Raises ModelNotFound."""
-        validation.check_name(name)
-        return self._view.current().find(name)
+    def get_model(self, name: str, door: Door) -> Model:
+        """Give one model. Raises ModelNotFound, ModelNotExposed."""
+        model = self._find(name)
+        model.enter(door)
+        return model
 
     def revision_metrics(self, name: str, revision: str, *, window_seconds: int = 0) -> Measured:
-        """Sum the counters of a revision. Raises ModelNotFound, RevisionNotFound."""
+        """Sum the counters of a revision, whichever doors are open. Raises ModelNotFound, RevisionNotFound."""
         window = validation.window_seconds(window_seconds)
         model, _ = self._revision(name, revision)
         now = self._clock()
@@ -92,10 +93,14 @@ class Catalogue:
         return [answer for answer in answers if not isinstance(answer, BaseException)]
 
     def _revision(self, name: str, revision: str) -> tuple[Model, Revision]:
-        model = self.get_model(name)
+        model = self._find(name)
         if revision not in model.revisions:
             raise errors.RevisionNotFound(model.name, revision)
         return model, model.revisions[revision]
+
+    def _find(self, name: str) -> Model:
+        validation.check_name(name)
+        return self._view.current().find(name)
 
 
 def _encode(name: str) -> str:

@@ -15,7 +15,7 @@ from touchstone_inference import errors
 from touchstone_inference.router.core import replicas, traffic
 from touchstone_inference.router.core.generation import Piece
 from touchstone_inference.router.core.prefix_index import PrefixIndex
-from touchstone_inference.router.core.view import Endpoint, Model, Revision, Snapshot, Strategy
+from touchstone_inference.router.core.view import Door, Endpoint, Model, Revision, Snapshot, Strategy
 from touchstone_inference.router.ports import Capability, CurrentView, Engine, Engines
 
 T = TypeVar("T")
@@ -28,6 +28,7 @@ _ELSEWHERE = frozenset({Kind.UNAVAILABLE, Kind.EXHAUSTED})
 class Call:
     """What comes with a request beside its content."""
 
+    door: Door
     request_id: str
     arrived_seconds: float
     """By the router's clock."""
@@ -83,8 +84,18 @@ class Placing:
         self._capabilities: dict[tuple[str, str], frozenset[Capability]] = {}
 
     def route(self, model_name: str, call: Call, *, session_id: str = "") -> Route:
-        """Choose the revision that answers."""
+        """Choose the revision that answers.
+
+        A closed gRPC door lets in who names the revision: evaluations and pipelines measure and ask revisions by it.
+
+        Raises:
+            ModelNotFound: There is no such model.
+            ModelNotExposed: It is not reached by this door.
+            RevisionNotFound, NoTraffic: It has no such revision, or none that takes traffic.
+        """
         model = self._view.current().find(model_name)
+        if not (call.pinned_revision and call.door is Door.GRPC):
+            model.enter(call.door)
         session = session_id or call.headers.get(model.session_header, "") or call.user
         if call.pinned_revision:
             revision = traffic.pinned(model, call.pinned_revision)
