@@ -55,6 +55,17 @@ def suspended(run: EvalRun, now: datetime) -> RunPlan:
     return RunPlan(status=_status(run, run.status, observed, now), is_active=False)
 
 
+def stalled(run: EvalRun, message: str, now: datetime) -> RunPlan:
+    """Plan a run that asks for what this version cannot do."""
+    observed = (
+        conditions.unknown("Succeeded", "NotSupportedYet", message),
+        conditions.unknown("Passed", "NotSupportedYet"),
+        conditions.fails("Suspended", "NotSuspended"),
+        conditions.holds(conditions.STALLED, "NotSupportedYet", message),
+    )
+    return RunPlan(status=_status(run, run.status, observed, now), is_active=False)
+
+
 def waiting(run: EvalRun, reason: str, message: str, now: datetime, *, poll: timedelta) -> RunPlan:
     """Plan a run that cannot go on yet: its subject does not exist, or the service does not answer."""
     return RunPlan(status=_status(run, run.status, _active(reason, message), now), requeue_at=now + poll)

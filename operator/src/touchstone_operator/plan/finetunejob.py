@@ -17,7 +17,7 @@ from touchstone_operator.api.finetunejob import (
     FinetuneJobStatus,
 )
 from touchstone_operator.objects import Happening
-from touchstone_operator.plan import conditions, lifetimes, times
+from touchstone_operator.plan import conditions, lifetimes, support, times
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.ports import DataSource, Measured, PipelineReport, TrainingReport
 
@@ -60,7 +60,11 @@ def unsupported(spec: FinetuneJobSpec) -> str:
             "use s3://, gs:// or file://",
         ),
     )
-    return next((f"{field} is not supported yet: {advice}." for field, is_asked, advice in found if is_asked), "")
+    template = "spec.evaluation.evalRunTemplate.spec"
+    return next(
+        (f"{field} is not supported yet: {advice}." for field, is_asked, advice in found if is_asked),
+        support.of_evaluation(spec.evaluation.eval_run_template.spec, template) if spec.evaluation else "",
+    )
 
 
 def is_finished(job: FinetuneJob) -> bool:

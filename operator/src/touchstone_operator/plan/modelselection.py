@@ -104,6 +104,17 @@ def suspended(selection: ModelSelection, now: datetime) -> SelectionPlan:
     return SelectionPlan(status=_status(selection, selection.status, observed, now))
 
 
+def stalled(selection: ModelSelection, message: str, now: datetime) -> SelectionPlan:
+    """Plan a selection that asks for what this version cannot do."""
+    observed = (
+        conditions.unknown("Succeeded", "NotSupportedYet", message),
+        conditions.unknown("Chosen", "NotSupportedYet"),
+        conditions.fails("Suspended", "NotSuspended"),
+        conditions.holds(conditions.STALLED, "NotSupportedYet", message),
+    )
+    return SelectionPlan(status=_status(selection, selection.status, observed, now))
+
+
 def blocked(selection: ModelSelection, name: str, now: datetime) -> SelectionPlan:
     """Plan a selection one of whose EvalRuns is somebody else's."""
     message = f"EvalRun {name} exists and is not of this selection. Remove it, or name the selection otherwise."

@@ -22,6 +22,7 @@ from touchstone_operator.plan import (
     ragindex_gates,
     retention,
     schedule,
+    support,
     times,
 )
 from touchstone_operator.plan.actions import Child, earliest
@@ -68,7 +69,11 @@ def unsupported(spec: RagIndexSpec) -> str:
             source.credentials_secret_ref for source in spec.sources
         ),
     }
-    return next((f"Not supported yet: {what}." for what, is_asked in asked.items() if is_asked), "")
+    promoting = (spec.promotion.gates if spec.promotion else None) or ()
+    return next(
+        (f"Not supported yet: {what}." for what, is_asked in asked.items() if is_asked),
+        support.of_gates(promoting, "spec.promotion.gates"),
+    )
 
 
 def _advance(observed: Observed, now: datetime) -> IndexPlan:

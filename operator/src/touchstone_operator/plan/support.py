@@ -1,7 +1,8 @@
 """What this version cannot do, field by field. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from touchstone_operator.api.evaluations import Evaluation, Gate
 from touchstone_operator.api.modeldeployment import ModelDeploymentSpec
 from touchstone_operator.api.servings import Parallelism, RoleSpec
 from touchstone_operator.plan import roles
@@ -12,7 +13,43 @@ def unsupported(spec: ModelDeploymentSpec) -> str:
     for field, is_asked, advice in _UNSUPPORTED:
         if is_asked(spec):
             return f"{field} is not supported yet: {advice}."
-    return ""
+    return of_gates((spec.rollout.gates if spec.rollout else None) or (), "spec.rollout.gates")
+
+
+def of_gates(gates: Iterable[Gate], path: str) -> str:
+    """Name the first such field of the evaluations that gates make.
+
+    Args:
+        gates: The gates.
+        path: Where they stand in the object that the user wrote.
+    """
+    found = (
+        of_evaluation(gate.eval_run_template.spec, f"{path}[{gate.name}].evalRunTemplate.spec")
+        for gate in gates
+        if gate.eval_run_template
+    )
+    return next(filter(None, found), "")
+
+
+def of_evaluation(spec: Evaluation, path: str) -> str:
+    """Name the first such field of an evaluation: of an EvalRun, or of what makes one.
+
+    Args:
+        spec: The evaluation.
+        path: Where it stands in the object that the user wrote.
+    """
+    outputs, advice = spec.outputs, "give the chart's evaluation worker the credentials"
+    fields = [
+        ("outputs.uri", bool(outputs and outputs.uri), "reports go to the platform's artefact store; remove it"),
+        ("outputs.credentialsSecretRef", bool(outputs and outputs.credentials_secret_ref), "remove it"),
+    ]
+    for suite in spec.suites:
+        datasets = (("dataset", suite.dataset), ("contaminationCorpus", suite.contamination_corpus))
+        fields += [
+            (f"suites[{suite.name}].{name}.credentialsSecretRef", bool(found and found.credentials_secret_ref), advice)
+            for name, found in datasets
+        ]
+    return next((f"{path}.{name} is not supported yet: {way}." for name, is_asked, way in fields if is_asked), "")
 
 
 def _connector(spec: ModelDeploymentSpec) -> str:

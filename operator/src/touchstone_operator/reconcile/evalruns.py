@@ -12,7 +12,7 @@ from touchstone_runtime.revisions import Digest
 from touchstone_operator import errors, objects
 from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, evalrun, lifetimes, reuse
+from touchstone_operator.plan import conditions, evalrun, lifetimes, reuse, support
 from touchstone_operator.plan.evalrun import Command, RunPlan
 from touchstone_operator.ports import Measured, Outside, RunReport, RunRequest, Subjects
 from touchstone_operator.reconcile import subjects
@@ -72,6 +72,8 @@ class EvalRuns:
 
     async def _begin(self, run: EvalRun, execution: Execution) -> RunPlan:
         now = self.outside.now()
+        if complaint := support.of_evaluation(run.spec, "spec"):
+            return evalrun.stalled(run, complaint, now)
         found = await subjects.resolve(self.outside.cluster, run)
         if isinstance(found, Missing):
             return evalrun.waiting(run, found.reason, found.message, now, poll=WAIT)

@@ -7,7 +7,7 @@ from touchstone_operator import errors, objects
 from touchstone_operator.api.evalrun import EvalRun
 from touchstone_operator.api.modelselection import ModelSelection
 from touchstone_operator.objects import Key
-from touchstone_operator.plan import conditions, modelselection, reuse
+from touchstone_operator.plan import conditions, modelselection, reuse, support
 from touchstone_operator.plan.modelselection import SelectionPlan
 from touchstone_operator.ports import Outside
 from touchstone_operator.reconcile.execution import Execution
@@ -46,6 +46,8 @@ class ModelSelections:
         now = self.outside.now()
         if selection.spec.suspend:
             return modelselection.suspended(selection, now)
+        if complaint := support.of_evaluation(selection.spec.eval_run_template.spec, "spec.evalRunTemplate.spec"):
+            return modelselection.stalled(selection, complaint, now)
         found: dict[str, EvalRun] = {}
         for candidate, wanted in modelselection.runs(selection).items():
             name = wanted["metadata"]["name"]
