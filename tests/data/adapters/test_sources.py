@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from touchstone_data import errors
 from touchstone_data.adapters.sources import SourceFiles
+from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.spec import Source, SourceFormat
-from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.artefacts import Resolver, UriInvalid
 
 ROWS = [{"id": "a", "text": "one, \u00fcber"}, {"id": "b", "text": "two"}]
 TABLE = 'id,text\na,"one, \u00fcber"\nb,two\n'
@@ -109,14 +110,19 @@ def test_files_outside_the_root_are_refused_also_by_links(tmp_path: Path) -> Non
             read(files, Path(path))
 
 
-def test_exports_are_read_also_where_files_must_lie_elsewhere(tmp_path: Path) -> None:
-    for folder in ("files", "store/exports", "store/datasets"):
+def test_the_store_is_read_also_where_files_must_lie_elsewhere(tmp_path: Path) -> None:
+    for folder in ("files", "store/exports", "store/datasets/tickets/0a"):
         (tmp_path / folder).mkdir(parents=True)
-    files = SourceFiles(
-        Resolver(tmp_path / "cache"), file_root=tmp_path / "files", exports_uri=f"file://{tmp_path}/store/exports"
-    )
-    assert len(read(files, write(tmp_path / "store/exports", "in.jsonl"))) == 2
-    for place in ("store/datasets", "store", "store/exports/../datasets"):
+    store = f"file://{tmp_path}/store"
+    files = SourceFiles(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", artefacts_uri=store)
+    tools = ResolverTools(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", artefacts_uri=store)
+    for place in ("store/exports", "store/datasets/tickets/0a"):
+        path = write(tmp_path / place, "in.jsonl")
+        assert len(read(files, path)) == 2
+        assert tools.fetch(f"file://{path}") == str(path)
+    for place in ("", "store/../"):
         path = write(tmp_path / place, "in.jsonl")
         with pytest.raises(errors.SourceInvalid, match="must lie below"):
             read(files, path)
+        with pytest.raises(UriInvalid, match="must lie below"):
+            tools.fetch(f"file://{path}")

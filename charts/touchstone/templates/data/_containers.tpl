@@ -4,6 +4,15 @@
 {{ include "touchstone.brokerVariable" . }}
 {{- end -}}
 
+{{/* The claim whose files the server reads too: the workers', where pods on other nodes may mount it. Empty: none. */}}
+{{- define "touchstone.dataFilesClaim" -}}
+{{- with .Values.data.worker -}}
+{{- if and (has "ReadWriteMany" .work.accessModes) (or .replicas .work.existingClaim) -}}
+{{- .work.existingClaim | default (printf "%s-data-work" (include "touchstone.fullname" $)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "touchstone.dataServer" -}}
 {{- $env := list
   (dict "name" "TOUCHSTONE_LISTEN" "value" "0.0.0.0:50051")
@@ -19,7 +28,7 @@
   "envFrom" (include "touchstone.artefactEnvFrom" .)
   "ports" (toYaml (list (dict "name" "grpc" "containerPort" 50051) (dict "name" "feedback" "containerPort" 50052)))
   "probes" (include "touchstone.grpcProbes" .)
-  "mounts" (include "touchstone.artefactMounts" .)
+  "mounts" (printf "%s\n%s" (include "touchstone.filesMount" (include "touchstone.dataFilesClaim" .)) (include "touchstone.artefactMounts" .) | trim)
 ) -}}
 {{- end -}}
 

@@ -22,8 +22,8 @@ class CommonSettings:
     cache_dir: Path | None = None
     """Folder of downloaded sources. Unset: in `artefacts_uri` if that is a folder, else in the home."""
     file_root: Path = Path("/")
-    """`file://` addresses of a specification must lie below it, or be exports. In a cluster, set it to a volume that
-    holds nothing else: whoever may start a pipeline reads and writes what lies there."""
+    """`file://` addresses of a specification must lie below it; what is only read, also below `artefacts_uri`. In a
+    cluster, set it to a volume that holds nothing else: whoever may start a pipeline reads and writes there."""
     log_format: LogFormat = "json"
     """`json` or `text`."""
     otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")

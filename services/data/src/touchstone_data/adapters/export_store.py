@@ -12,8 +12,6 @@ class ExportShelf:
 
     def __init__(self, artefacts_uri: str) -> None:
         self._store = ArtefactStore(artefacts_uri)
-        self.root = self._store.url(FOLDER)
-        """The address that all exports lie below."""
 
     def uri(self, digest: str) -> str:
         """Say where a file of a digest lies."""

@@ -38,18 +38,16 @@ _BUFFER_BYTES = 2**20
 class SourceFiles:
     """Opens sources by their address."""
 
-    def __init__(self, resolver: Resolver, *, file_root: Path, exports_uri: str = "") -> None:
+    def __init__(self, resolver: Resolver, *, file_root: Path, artefacts_uri: str = "") -> None:
         """Prepare.
 
         Args:
             resolver: Fetches and verifies.
             file_root: `file://` sources must lie below it, …
-            exports_uri: … or below this, if it is a folder.
+            artefacts_uri: … or below the artefact store, if that is a folder: exports, and snapshots of pipelines.
         """
         self._resolver = resolver
-        self._roots = [file_root.resolve()]
-        if exports_uri.startswith("file://"):
-            self._roots.append(Path(exports_uri.removeprefix("file://")).resolve())
+        self._roots = places.readable(file_root, artefacts_uri)
 
     def open(self, source: Source) -> Opened:
         """Fetch a source and begin to read it."""

@@ -78,6 +78,6 @@ def flywheel(settings: ServerSettings, engine: Engine) -> tuple[FeedbackDesk, Cu
     store = ExportShelf(settings.artefacts_uri)
     feedback = FeedbackDesk(record, exports, store, retention_days=settings.feedback_retention_days)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    sources = SourceFiles(resolver, file_root=settings.file_root, exports_uri=store.root)
+    sources = SourceFiles(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
     annotations = AnnotationDesk(queues, record, sources)
     return feedback, CurationServicer(feedback, annotations, Exporter(exports, store, queues))

@@ -14,7 +14,6 @@ from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_data.adapters import plugins
 from touchstone_data.adapters.database import PipelineDatabase
-from touchstone_data.adapters.export_store import ExportShelf
 from touchstone_data.adapters.inference import GrpcModels, NoModels
 from touchstone_data.adapters.snapshots import SnapshotShelf
 from touchstone_data.adapters.sources import SourceFiles
@@ -64,11 +63,10 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
     steps = plugins.installed()
     pipelines = PipelineDatabase(jobs.engine, now=parts.now)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    tools = ResolverTools(resolver, file_root=settings.file_root)
+    tools = ResolverTools(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
     maker = Maker(steps, tools)
     trials = ProcessTrials(loop, parallel=len(os.sched_getaffinity(0)))
-    exports_uri = ExportShelf(settings.artefacts_uri).root
-    sources = SourceFiles(resolver, file_root=settings.file_root, exports_uri=exports_uri)
+    sources = SourceFiles(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
     shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
     return Working(
         pipelines,
