@@ -24,6 +24,22 @@
 {{- end }}
 {{- end -}}
 
+{{- define "touchstone.retrievalSourcesMount" -}}
+{{- if .Values.retrieval.worker.sources.existingClaim -}}
+- name: sources
+  mountPath: /var/lib/touchstone/sources
+  readOnly: true
+{{- end -}}
+{{- end -}}
+
+{{- define "touchstone.retrievalSourcesVolume" -}}
+{{- with .Values.retrieval.worker.sources.existingClaim -}}
+- name: sources
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end -}}
+{{- end -}}
+
 {{- define "touchstone.retrievalServer" -}}
 {{- $env := list
   (dict "name" "TOUCHSTONE_LISTEN" "value" "0.0.0.0:50051")
@@ -49,6 +65,6 @@
   "root" . "name" "worker" "image" "retrieval" "module" "touchstone_retrieval.worker" "resources" .Values.retrieval.worker.resources
   "env" (printf "%s\n%s" (toYaml $env) (include "touchstone.retrievalVariables" .))
   "envFrom" (include "touchstone.artefactEnvFrom" .)
-  "mounts" (include "touchstone.retrievalMounts" .)
+  "mounts" (printf "%s\n%s" (include "touchstone.retrievalMounts" .) (include "touchstone.retrievalSourcesMount" .) | trim)
 ) -}}
 {{- end -}}
