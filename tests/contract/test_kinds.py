@@ -338,6 +338,13 @@ async def test_defaults_are_filled_in_and_unknown_fields_are_pruned(kinds: Any) 
     assert "status" not in created
 
 
+async def test_how_many_candidates_run_at_once_is_not_for_a_manifest_to_say(kinds: Any) -> None:
+    asked = body(CHAT, {"rollout.maxSurge": 3})
+    answer = await kinds.ask("POST", collection(kinds, CHAT), asked, dryRun="All", fieldValidation="Strict")
+    assert answer.status == 400
+    assert 'unknown field "spec.rollout.maxSurge"' in answer.body["message"]
+
+
 def rule_messages() -> Iterator[str]:
     def walk(schema: dict[str, Any]) -> Iterator[str]:
         yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()))

@@ -24,9 +24,7 @@ class Rollout(ApiModel):
 
     strategy: Literal["Canary", "BlueGreen", "Recreate"] = "BlueGreen"
     """strategy is Canary (by steps), BlueGreen (at once, after the gates) or Recreate (no spare capacity: the old one
-    stops first)."""
-    max_surge: Annotated[int, Field(ge=0, le=16)] = 1
-    """maxSurge is how many bundles may run beside the stable one."""
+    stops first). With the first two one candidate runs beside the stable revision."""
     steps: Annotated[tuple[RolloutStep, ...], Field(max_length=16)] | None = None
     """steps of a Canary. Unset: one step at weight 0 with every gate of type EvalRun."""
     bake_seconds: Seconds = 0
