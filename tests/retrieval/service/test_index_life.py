@@ -95,6 +95,18 @@ def test_the_same_content_is_the_same_revision_and_embeds_nothing(bench: Any, sp
     assert len(bench.embedders.embedder.embedded) == count
 
 
+def test_a_rebuild_embeds_what_was_embedded_before_and_keeps_that(bench: Any, spec: Callable[..., IndexSpec]) -> None:
+    bench.pipeline.build(INDEX, spec(), silent)
+    embedded = bench.embedders.embedder.embedded
+    embedded.clear()
+    more = {**TEXTS, "gold": "Gold is heavy."}
+    bench.pipeline.build(INDEX, spec(more), silent, embed_again=True)
+    assert sorted(embedded) == sorted(more.values())
+    embedded.clear()
+    bench.pipeline.build(INDEX, spec({**more, "silver": "Silver is light."}), silent)
+    assert embedded == ["Silver is light."]
+
+
 def test_a_changed_document_is_embedded_alone(bench: Any, spec: Callable[..., IndexSpec]) -> None:
     bench.pipeline.build(INDEX, spec(), silent)
     bench.embedders.embedder.embedded.clear()

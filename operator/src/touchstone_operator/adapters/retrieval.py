@@ -39,7 +39,7 @@ class RetrievalClient:
 
     async def start_build(self, dispatch_id: str, index: str, spec: RagIndexSpec) -> BuildReport:
         """Start a build."""
-        message = pb.StartBuildRequest(dispatch_id=dispatch_id, index=index, spec=index_spec(spec))
+        message = build_request(dispatch_id, index, spec)
         return report((await ask(PEER, self._stub.StartBuild(message, timeout=TIMEOUT_SECONDS))).build)
 
     async def get_build(self, dispatch_id: str) -> BuildReport:
@@ -79,6 +79,12 @@ class RetrievalClient:
     async def delete_index(self, index: str) -> None:
         """Remove an index with all its revisions."""
         await ask(PEER, self._stub.DeleteIndex(pb.DeleteIndexRequest(index=index), timeout=TIMEOUT_SECONDS))
+
+
+def build_request(dispatch_id: str, index: str, spec: RagIndexSpec) -> pb.StartBuildRequest:
+    """Write what is to be built, and whether what is known of it may be used."""
+    is_rebuilt = spec.update is not None and spec.update.mode == "Rebuild"
+    return pb.StartBuildRequest(dispatch_id=dispatch_id, index=index, spec=index_spec(spec), embed_again=is_rebuilt)
 
 
 def index_spec(spec: RagIndexSpec) -> pb.IndexSpec:

@@ -175,7 +175,8 @@ class Update(ApiModel):
     """How the index follows its sources."""
 
     mode: Literal["Incremental", "Rebuild"] = "Incremental"
-    """mode is Incremental (passages that did not change are not embedded again) or Rebuild."""
+    """mode is Incremental (passages that did not change are not embedded again) or Rebuild (all are, in each build that
+    makes a new revision)."""
     max_delete_ratio: Decimal = "0.2"
     """maxDeleteRatio refuses a build that loses a larger share of documents: an empty source must not wipe an index."""
 

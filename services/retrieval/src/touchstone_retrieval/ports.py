@@ -152,7 +152,7 @@ class VectorCache(Protocol):
         ...
 
     def put(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Keep vectors."""
+        """Keep vectors, in place of those that are there."""
         ...
 
 

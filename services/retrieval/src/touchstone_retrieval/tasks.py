@@ -48,8 +48,9 @@ class BuildWork:
             report(progress._asdict())
 
         try:
-            spec = IndexSpec.from_document(claim.job.payload["spec"])
-            manifest = self._pipeline().build(claim.job.payload["index"], spec, tell)
+            payload = claim.job.payload
+            spec, embed_again = IndexSpec.from_document(payload["spec"]), payload.get("embed_again", False)
+            manifest = self._pipeline().build(payload["index"], spec, tell, embed_again=embed_again)
         finally:
             self._duration.record(self._monotonic() - started, {names.JOB_KIND: claim.job.kind})
         return {"manifest": manifest.to_json()}

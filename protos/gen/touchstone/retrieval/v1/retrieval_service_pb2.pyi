@@ -636,10 +636,15 @@ class StartBuildRequest(google.protobuf.message.Message):
     DISPATCH_ID_FIELD_NUMBER: builtins.int
     INDEX_FIELD_NUMBER: builtins.int
     SPEC_FIELD_NUMBER: builtins.int
+    EMBED_AGAIN_FIELD_NUMBER: builtins.int
     dispatch_id: builtins.str
     """dispatch_id makes the start idempotent, at most 128 bytes. Required."""
     index: builtins.str
     """index is `NAMESPACE/NAME` of the RagIndex. Required."""
+    embed_again: builtins.bool
+    """embed_again has every passage embedded, also those whose embeddings are known. A revision that exists is not built
+    again.
+    """
     @property
     def spec(self) -> global___IndexSpec:
         """spec is what to build. Required."""
@@ -650,9 +655,10 @@ class StartBuildRequest(google.protobuf.message.Message):
         dispatch_id: builtins.str = ...,
         index: builtins.str = ...,
         spec: global___IndexSpec | None = ...,
+        embed_again: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["spec", b"spec"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dispatch_id", b"dispatch_id", "index", b"index", "spec", b"spec"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dispatch_id", b"dispatch_id", "embed_again", b"embed_again", "index", b"index", "spec", b"spec"]) -> None: ...
 
 global___StartBuildRequest = StartBuildRequest
 

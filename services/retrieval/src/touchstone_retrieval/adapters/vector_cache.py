@@ -48,12 +48,12 @@ class SqliteVectorCache:
         return found
 
     def put(self, vectors: Mapping[bytes, Vectors]) -> None:
-        """Keep vectors."""
+        """Keep vectors, in place of those that are there."""
         now = time.time_ns()
         rows = [(key, np.asarray(vector, dtype=np.float32).tobytes(), now) for key, vector in vectors.items()]
         with self._lock:
             self._database.execute("BEGIN IMMEDIATE")
-            self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
             self._database.execute("COMMIT")
 
     def prune(self) -> int:

@@ -60,7 +60,9 @@ class RetrievalServicer(pb_grpc.RetrievalServiceServicer):
     async def StartBuild(self, request: pb.StartBuildRequest, context: Any) -> pb.StartBuildResponse:  # noqa: N802
         """Begin to build a revision."""
         spec = convert.spec_from(request)
-        build = await self._in_thread(self._builds.start, request.dispatch_id, request.index, spec)
+        build = await self._in_thread(
+            self._builds.start, request.dispatch_id, request.index, spec, embed_again=request.embed_again
+        )
         return pb.StartBuildResponse(build=present.build(build))
 
     async def GetBuild(self, request: pb.GetBuildRequest, context: Any) -> pb.GetBuildResponse:  # noqa: N802

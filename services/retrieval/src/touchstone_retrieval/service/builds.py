@@ -73,8 +73,14 @@ class Builds:
     jmespath_fault: ExpressionFault
     glob_fault: ExpressionFault
 
-    def start(self, dispatch_id: str, index: str, spec: IndexSpec) -> Build:
+    def start(self, dispatch_id: str, index: str, spec: IndexSpec, *, embed_again: bool = False) -> Build:
         """Start a build; the same dispatch id returns the same build.
+
+        Args:
+            dispatch_id: Names the build.
+            index: `NAMESPACE/NAME` of the RagIndex.
+            spec: What to build.
+            embed_again: Whether passages are embedded whose embeddings are kept.
 
         Raises:
             SpecInvalid: With every fault.
@@ -84,7 +90,8 @@ class Builds:
         faults += validation.spec_faults(spec, jmespath_fault=self.jmespath_fault, glob_fault=self.glob_fault)
         if faults:
             raise errors.SpecInvalid(faults)
-        job = self.jobs.create(dispatch_id, KIND, {"index": index, "spec": spec.to_document()})
+        payload = {"index": index, "spec": spec.to_document(), "embed_again": embed_again}
+        job = self.jobs.create(dispatch_id, KIND, payload)
         if job.kind != KIND or job.payload["index"] != index or IndexSpec.from_document(job.payload["spec"]) != spec:
             raise errors.DispatchIdTaken(dispatch_id)
         if job.state is JobState.PENDING:

@@ -6,7 +6,7 @@ passages go to a spool between the two passes that are needed: BM25 wants their 
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -64,13 +64,14 @@ class Pipeline:
     workplaces: Workplaces
     now: Callable[[], datetime]
 
-    def build(self, index: str, spec: IndexSpec, report: Report) -> Manifest:
+    def build(self, index: str, spec: IndexSpec, report: Report, *, embed_again: bool = False) -> Manifest:
         """Build a revision and record it; a revision that exists is returned as it is.
 
         Args:
             index: `NAMESPACE/NAME` of the RagIndex.
             spec: What to build.
             report: Called between steps.
+            embed_again: Whether passages are embedded whose embeddings are kept.
 
         Raises:
             SourceUnreachable, EmbedderUnavailable, StoreUnavailable: A later try may succeed.
@@ -87,7 +88,8 @@ class Pipeline:
             identity = _identity(spec, fetched, embedder)
             manifest = self._existing(index, identity)
             if manifest is None:
-                manifest = self._build(index, identity, fetched, embedder, workplace.spool, report)
+                builder = replace(self, cache=Unread(self.cache)) if embed_again else self
+                manifest = builder._build(index, identity, fetched, embedder, workplace.spool, report)
             self.catalogue.add(manifest)
             return manifest
 
@@ -160,6 +162,22 @@ class Pipeline:
             self.cache.put(new)
             known |= new
         return [known[key] for key in keys]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A cache that nothing is taken from: what is embedded again takes the place of what it holds."""
+
+    cache: VectorCache
+
+    def get(self, keys: Sequence[bytes]) -> Mapping[bytes, Vectors]:
+        """Return none."""
+        del keys
+        return {}
+
+    def put(self, vectors: Mapping[bytes, Vectors]) -> None:
+        """Keep vectors."""
+        self.cache.put(vectors)
 
 
 def _key(embedder: Embedder, text: str) -> bytes:
