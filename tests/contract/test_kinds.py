@@ -173,6 +173,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (TUNE, {"method": {"type": "LoRA"}}, "set lora for type LoRA"),
     (TUNE, {"method.type": "FullSFT"}, "remove lora"),
     (TUNE, {"method.lora.dropout": "1"}, "dropout must be"),
+    (TUNE, {"hyperparameters.learningRate": "0"}, "learningRate must be above 0"),
     (TUNE, {"dataset.validationSplit": "0.6"}, "validationSplit must lie"),
     (TUNE, {"dataset.uri": GONE}, "set exactly one of uri and pipeline"),
     (TUNE, {"dataset": {"format": "ChatML", "digest": f"sha256:{'0' * 64}",

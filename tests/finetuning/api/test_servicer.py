@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
+from touchstone_finetuning.api import convert
 from touchstone_finetuning.api.servicer import FinetuningServicer
 from touchstone_finetuning.core import codec
 from touchstone_finetuning.core.admission import Platform
@@ -73,6 +74,23 @@ async def test_a_training_is_started_once(stub: Any, sent: list[Job]) -> None:
     assert first.state == pb.TRAINING_STATE_PENDING
     assert [job.id for job in sent] == ["uid-1"]
     assert (sent[0].max_attempts, sent[0].max_preemptions, sent[0].priority) == (4, 2, 7)
+
+
+@pytest.mark.parametrize(("limits", "expected"), [(pb.Limits(max_preemptions=0), 0), (pb.Limits(), 10)])
+def test_a_limit_of_zero_is_not_an_unset_one(limits: pb.Limits, expected: int) -> None:
+    """An explicit 0 was read as unset: a training that was to be given up at the first lost node had ten."""
+    asked = request()
+    asked.spec.limits.CopyFrom(limits)
+    assert convert.spec_from(asked).max_preemptions == expected
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0])
+async def test_a_learning_rate_that_learns_nothing_is_refused(stub: Any, rate: float) -> None:
+    """An explicit 0 was read as unset and trained at 2e-4."""
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.StartTraining(request(hyperparameters=pb.Hyperparameters(learning_rate=rate)))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(violations(raised.value)) == {"spec.hyperparameters.learning_rate"}
 
 
 async def test_a_dispatch_id_of_another_training_is_refused(stub: Any) -> None:

@@ -211,7 +211,7 @@ class Hyperparameters(ApiModel):
     max_steps: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     """maxSteps ends the training earlier. Unset: no limit."""
     learning_rate: Decimal = "2e-4"
-    """learningRate at its peak."""
+    """learningRate at its peak, above 0."""
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 8
     """batchSize of one step on one device."""
     gradient_accumulation: Annotated[int, Field(ge=1, le=4096)] = 1
@@ -220,6 +220,10 @@ class Hyperparameters(ApiModel):
     """maxSequenceLength in tokens."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 42
     """seed of data order and initialisation."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(("double(self.learningRate) > 0.0", "learningRate must be above 0"))
+    )
 
 
 class CheckpointPolicy(ApiModel):

@@ -308,7 +308,7 @@ class Hyperparameters(google.protobuf.message.Message):
     max_steps: builtins.int
     """max_steps ends the training earlier. 0: no limit."""
     learning_rate: builtins.float
-    """learning_rate at its peak. 0: 2e-4."""
+    """learning_rate at its peak, above 0. Unset: 2e-4."""
     batch_size: builtins.int
     """batch_size of one step on one device. 0: 8."""
     gradient_accumulation: builtins.int
@@ -322,13 +322,15 @@ class Hyperparameters(google.protobuf.message.Message):
         *,
         epochs: builtins.int = ...,
         max_steps: builtins.int = ...,
-        learning_rate: builtins.float = ...,
+        learning_rate: builtins.float | None = ...,
         batch_size: builtins.int = ...,
         gradient_accumulation: builtins.int = ...,
         max_sequence_length: builtins.int = ...,
         seed: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_size", b"batch_size", "epochs", b"epochs", "gradient_accumulation", b"gradient_accumulation", "learning_rate", b"learning_rate", "max_sequence_length", b"max_sequence_length", "max_steps", b"max_steps", "seed", b"seed"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_learning_rate", b"_learning_rate", "batch_size", b"batch_size", "epochs", b"epochs", "gradient_accumulation", b"gradient_accumulation", "learning_rate", b"learning_rate", "max_sequence_length", b"max_sequence_length", "max_steps", b"max_steps", "seed", b"seed"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_learning_rate", b"_learning_rate"]) -> typing.Literal["learning_rate"] | None: ...
 
 global___Hyperparameters = Hyperparameters
 
@@ -369,14 +371,16 @@ class Limits(google.protobuf.message.Message):
     max_attempts: builtins.int
     """max_attempts is how often it may be started; what a worker is stopped or replaced for does not count. 0: 3."""
     max_preemptions: builtins.int
-    """max_preemptions is how often a worker may be stopped or replaced under it. 0: 10."""
+    """max_preemptions is how often a worker may be stopped or replaced under it; 0: it may not. Unset: 10."""
     def __init__(
         self,
         *,
         max_attempts: builtins.int = ...,
-        max_preemptions: builtins.int = ...,
+        max_preemptions: builtins.int | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["max_attempts", b"max_attempts", "max_preemptions", b"max_preemptions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_max_preemptions", b"_max_preemptions", "max_preemptions", b"max_preemptions"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_max_preemptions", b"_max_preemptions", "max_attempts", b"max_attempts", "max_preemptions", b"max_preemptions"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_max_preemptions", b"_max_preemptions"]) -> typing.Literal["max_preemptions"] | None: ...
 
 global___Limits = Limits
 

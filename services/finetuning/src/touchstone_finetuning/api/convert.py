@@ -50,7 +50,9 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
         start_afresh=spec.checkpoints.start_afresh,
         output_uri=spec.output_uri,
         max_attempts=spec.limits.max_attempts or defaults.DEFAULT_ATTEMPTS,
-        max_preemptions=spec.limits.max_preemptions or defaults.DEFAULT_PREEMPTIONS,
+        max_preemptions=(
+            spec.limits.max_preemptions if spec.limits.HasField("max_preemptions") else defaults.DEFAULT_PREEMPTIONS
+        ),
         priority=spec.priority,
         resources=_resources(spec.resources),
         queue=spec.queue or defaults.DEFAULT_QUEUE,
@@ -97,7 +99,7 @@ def _hyperparameters(given: pb.Hyperparameters) -> Hyperparameters:
     return Hyperparameters(
         epochs=given.epochs or default.epochs,
         max_steps=given.max_steps or None,
-        learning_rate=given.learning_rate or default.learning_rate,
+        learning_rate=given.learning_rate if given.HasField("learning_rate") else default.learning_rate,
         batch_size=given.batch_size or default.batch_size,
         gradient_accumulation=given.gradient_accumulation or default.gradient_accumulation,
         max_sequence_length=given.max_sequence_length or defaults.DEFAULT_SEQUENCE_LENGTH,
