@@ -353,6 +353,7 @@ class FakeFinetuning:
 
     def __init__(self) -> None:
         self.trainings: dict[str, TrainingRequest] = {}
+        self.makes = "LoRAAdapter"
         self.looks: dict[str, int] = {}
         self.cancelled: set[str] = set()
         self.failure: tuple[str, str] | None = None
@@ -397,8 +398,8 @@ class FakeFinetuning:
             "uri": f"file:///out/{'b' * 64}/#sha256={'b' * 64}",
             "digest": f"sha256:{'b' * 64}",
             "sizeBytes": 1000,
-            "type": "LoRAAdapter",
-            "rank": 8,
+            "type": self.makes,
+            **({"rank": 8} if self.makes == "LoRAAdapter" else {}),
         }
         provenance = {"baseModelDigest": f"sha256:{'a' * 64}", "datasetDigest": f"sha256:{'d' * 64}", "seed": 42}
         return TrainingReport(

@@ -292,6 +292,28 @@ async def test_the_verdict_on_the_revision_with_the_adapter_is_recorded(world: A
     assert run["metadata"]["ownerReferences"][0]["name"] == "tune"
 
 
+async def test_a_job_that_waits_for_a_revision_to_evaluate_goes_after_its_time(world: Any) -> None:
+    """One whose deployment never came stayed for ever: the wait for a verdict held its time up."""
+    tune(world, evaluation=EVALUATION, ttlSecondsAfterFinished=30)
+    await rounds(world, 20)
+    assert condition(world, "Evaluated") == ("Unknown", "NoRevision")
+    world.clock.advance(60)
+    await rounds(world, 2)
+    assert world.names("FinetuneJob") == []
+
+
+async def test_a_job_that_is_measured_stays_for_its_verdict(world: Any) -> None:
+    tune(world, evaluation=EVALUATION, ttlSecondsAfterFinished=300)
+    deploy(world)
+    while not world.names("EvalRun"):
+        await world.round()
+    world.clock.advance(600)
+    await world.round()
+    assert world.names("FinetuneJob") == ["tune"]
+    await world.settle()
+    assert world.names("FinetuneJob") == []
+
+
 def test_a_pipeline_reaches_the_service_whole() -> None:
     models = [{"name": "writer", "modelDeploymentRef": {"name": "chat"}}]
     pipeline = DataPipeline.model_validate({**PIPELINE, "models": models})

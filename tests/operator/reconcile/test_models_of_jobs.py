@@ -93,3 +93,26 @@ async def test_where_a_model_comes_from_does_not_make_another_revision(world: An
     world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", spec)
     await world.settle()
     assert (world.status()["stableRevision"] == before) == (spec == FROM_JOB)
+
+
+async def test_the_verdict_on_the_revision_with_the_model_is_recorded(world: Any) -> None:
+    """Only adapters were looked for: a job that makes a whole model waited for ever."""
+    suite = {"name": "golden", "task": "question-answering", "dataset": {"uri": f"file:///items#sha256={'0' * 64}"}}
+    floor = {"name": "floor", "metric": "golden/contains", "absolute": {"operator": "GreaterOrEqual", "value": "0.5"}}
+    evaluation = {
+        "modelDeploymentRef": {"name": "chat"},
+        "evalRunTemplate": {"spec": {"suites": [suite], "criteria": [floor]}},
+    }
+    world.finetuning.makes = "Model"
+    world.cluster.put_spec(objects.FINETUNE_JOB, "tune", TUNE | {"evaluation": evaluation})
+    await world.settle()
+    assert evaluated(world)["reason"] == "NoRevision"
+    assert evaluated(world)["message"] == "ModelDeployment chat has no revision with what the job made yet."
+    world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", FROM_JOB)
+    await world.settle()
+    assert (evaluated(world)["status"], evaluated(world)["reason"]) == ("True", "Passed")
+
+
+def evaluated(world: Any) -> dict[str, Any]:
+    status = world.cluster.objects["FinetuneJob", NAMESPACE, "tune"]["status"]
+    return next(each for each in status["conditions"] if each["type"] == "Evaluated")

@@ -260,7 +260,7 @@ class JobEvaluation(ApiModel):
     """An evaluation of the result, in the deployment that takes it. It blocks nothing: gates do."""
 
     model_deployment_ref: ObjectReference
-    """modelDeploymentRef names the ModelDeployment that takes the adapter: its revision with it is measured."""
+    """modelDeploymentRef names the ModelDeployment that takes what was made: its revision with it is measured."""
     eval_run_template: EvalRunTemplate
     """evalRunTemplate is run once there is such a revision; relative criteria compare with the one that serves."""
 
@@ -293,7 +293,8 @@ class FinetuneJobSpec(ApiModel):
     preemption_limit: Annotated[int, Field(ge=0, le=1000)] = 10
     """preemptionLimit is how often a lost node is forgiven; counted apart from failures."""
     ttl_seconds_after_finished: Seconds | None = None
-    """ttlSecondsAfterFinished removes a finished job after this time. Unset: it stays."""
+    """ttlSecondsAfterFinished removes a finished job after this time; one that is being measured waits for its verdict.
+    Unset: it stays."""
     suspend: bool = False
     """suspend keeps the job from running."""
     evaluation: JobEvaluation | None = None

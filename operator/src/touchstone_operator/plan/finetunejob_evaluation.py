@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from touchstone_runtime.revisions import Manifest
+from touchstone_runtime.revisions import Bundle, Digest, Manifest
 
 from touchstone_operator import objects
 from touchstone_operator.api.evalrun import EvalRun
@@ -31,8 +31,11 @@ def revision(job: FinetuneJob, manifests: Iterable[Manifest]) -> str:
     made = job.status.artifact
     if made is None:
         return ""
-    having = (each.name for each in manifests if any(one.digest == made.digest for one in each.bundle.adapters))
-    return next(having, "")
+    return next((each.name for each in manifests if _has(each.bundle, Digest(made.digest))), "")
+
+
+def _has(bundle: Bundle, digest: Digest) -> bool:
+    return digest == bundle.model.digest or any(digest == adapter.digest for adapter in bundle.adapters)
 
 
 def run(job: FinetuneJob, revision_name: str) -> JsonObject:
@@ -58,7 +61,8 @@ def run(job: FinetuneJob, revision_name: str) -> JsonObject:
 def waiting(job: FinetuneJob) -> Observation:
     """Observe that there is no revision yet with what the job made."""
     name = job.spec.evaluation.model_deployment_ref.name if job.spec.evaluation else ""
-    return conditions.unknown(EVALUATED, "NoRevision", f"ModelDeployment {name} has no revision with this adapter yet.")
+    message = f"ModelDeployment {name} has no revision with what the job made yet."
+    return conditions.unknown(EVALUATED, "NoRevision", message)
 
 
 def observed(found: EvalRun) -> Observation:

@@ -154,17 +154,21 @@ class FinetuneJobs:
 
     async def _retire(self, job: FinetuneJob, execution: Execution) -> Outcome:
         await execution.set_finalizer(is_wanted=False)
-        if finetunejob_evaluation.is_wanted(job):
-            await self._evaluate(job, execution)
+        is_wanted = finetunejob_evaluation.is_wanted(job)
+        if is_wanted and await self._evaluate(job, execution):
             return Outcome(requeue_at=self.outside.now() + WAIT)
         expires_at = finetunejob.expires_at(job)
         if expires_at and expires_at <= self.outside.now():
             await self.outside.cluster.delete(objects.FINETUNE_JOB, execution.obj)
             return Outcome()
-        return Outcome(requeue_at=expires_at)
+        return Outcome(requeue_at=self.outside.now() + WAIT if is_wanted else expires_at)
 
-    async def _evaluate(self, job: FinetuneJob, execution: Execution) -> None:
-        """Have the revision measured that has what the job made, and write down the verdict."""
+    async def _evaluate(self, job: FinetuneJob, execution: Execution) -> bool:
+        """Have the revision measured that has what the job made, and write down the verdict.
+
+        Returns:
+            Whether there is such a revision. While there is none, nothing keeps the job past its time to live.
+        """
         cluster, namespace = self.outside.cluster, job.metadata.namespace
         obj = await cluster.get(objects.EVAL_RUN, namespace, finetunejob_evaluation.run_name(job))
         if obj is None:
@@ -174,13 +178,14 @@ class FinetuneJobs:
             revision = finetunejob_evaluation.revision(job, found.values())
             if not revision:
                 await execution.write_conditions([finetunejob_evaluation.waiting(job)])
-                return
+                return False
             await cluster.create(objects.EVAL_RUN, finetunejob_evaluation.run(job, revision))
-            return
+            return True
         run = EvalRun.read(obj)
         reference = {"evalRunRef": {"name": run.metadata.name}}
         await execution.write_status({**(execution.obj.get("status") or {}), **reference})
         await execution.write_conditions([finetunejob_evaluation.observed(run)])
+        return True
 
     async def _clean_up(self, job: FinetuneJob, execution: Execution) -> Outcome:
         if objects.FINALIZER in job.metadata.finalizers:
