@@ -222,17 +222,28 @@ CHANGED: list[tuple[str, dict[str, Any], str]] = [
     (TUNE, {"dataset.uri": "file:///other"}, "dataset cannot be changed"),
     (TUNE, {"output.uri": "file:///other"}, "output cannot be changed"),
     (TUNE, {"hyperparameters.epochs": 3}, "hyperparameters cannot be changed"),
+    (TUNE, {"resources": {"cpu": "4"}}, "resources cannot be changed"),
+    (TUNE, {"queue": "large"}, "queue cannot be changed"),
+    (TUNE, {"checkpoint": {"uri": "file:///checkpoints"}}, "checkpoint cannot be changed"),
+    (TUNE, {"activeDeadlineSeconds": 60}, "activeDeadlineSeconds cannot be changed"),
+    (TUNE, {"backoffLimit": 0}, "backoffLimit cannot be changed"),
+    (TUNE, {"preemptionLimit": 0}, "preemptionLimit cannot be changed"),
+    (TUNE, {"evaluation": {"modelDeploymentRef": {"name": "chat"}, "evalRunTemplate": {"spec": EVALUATION}}},
+     "evaluation cannot be changed"),
     (EVAL, {"subject.modelDeploymentRef.name": "other"}, "subject cannot be changed"),
     (EVAL, {"suites.0.dataset.limit": 3}, "suites cannot be changed"),
     (EVAL, {"criteria.0.minSamples": 3}, "criteria cannot be changed"),
     (EVAL, {"baseline.revision": "x"}, "baseline cannot be changed"),
     (EVAL, {"execution": GONE}, "execution cannot be changed"),
     (EVAL, {"outputs.logSamples": True}, "outputs cannot be changed"),
+    (EVAL, {"reuse": {"allow": False}}, "reuse cannot be changed"),
+    (EVAL, {"activeDeadlineSeconds": 60}, "activeDeadlineSeconds cannot be changed"),
+    (EVAL, {"backoffLimit": 0}, "backoffLimit cannot be changed"),
     (SELECT, {"candidates.0.attributes": GONE}, "candidates cannot be changed"),
     (SELECT, {"requirements": GONE}, "requirements cannot be changed"),
     (SELECT, {"objectives.0.maxRegression": "0.5"}, "objectives cannot be changed"),
     (SELECT, {"evalRunTemplate.spec.backoffLimit": 5}, "evalRunTemplate cannot be changed"),
-]
+]  # fmt: skip
 NAMED = "metadata.name must have at most 40 characters"
 
 
@@ -306,7 +317,8 @@ async def test_what_must_not_change_cannot_be_changed(kinds: Any) -> None:
         assert message in answer.body["message"], (message, answer.body["message"])
     suspended = {"suspend": True}
     for kind, changes in (
-        *((kind, suspended) for kind in (TUNE, EVAL, SELECT)), (EVAL, {"ttlSecondsAfterFinished": 9}),
+        *((kind, suspended) for kind in (TUNE, EVAL, SELECT)), *((kind, {"ttlSecondsAfterFinished": 9}) for kind in (TUNE, EVAL)),
+        (TUNE, {"priority": 9}),
     ):  # fmt: skip
         answer = await try_a_change(kinds, kind, changes)
         assert answer.status == 200, (kind, changes, answer.body["message"])

@@ -4,6 +4,7 @@ Types here are the single source of the CRDs: `touchstone_operator.crds` turns t
 string and list is bounded, because the API server prices CEL rules by their worst case.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -22,6 +23,20 @@ CelRule = tuple[str, str]
 def rules(*pairs: CelRule) -> dict[str, Any]:
     """Write CEL rules as the schema extension that carries them."""
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
+
+
+def unchanging(kind: str, *, required: Iterable[str], optional: Iterable[str]) -> tuple[CelRule, ...]:
+    """Write the rules that keep fields of a spec as they were made; `optional` ones may be unset, and then stay so."""
+    advice = f"cannot be changed: make a new {kind}"
+    always = ((f"self.{name} == oldSelf.{name}", f"{name} {advice}") for name in required)
+    perhaps = (
+        (
+            f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
+            f"{name} {advice}",
+        )
+        for name in optional
+    )
+    return (*always, *perhaps)
 
 
 class ApiModel(BaseModel):

@@ -20,12 +20,13 @@ from touchstone_operator.api.common import (
     keyed,
     rules,
     text,
+    unchanging,
 )
 from touchstone_operator.api.evaluations import EVALUATION_RULES, Evaluation, Reuse, RevisionReference
 from touchstone_operator.api.prices import PriceStatus
 
-IMMUTABLE = ("subject", "suites", "criteria")
-IMMUTABLE_OPTIONAL = ("baseline", "execution", "outputs")
+IMMUTABLE = ("subject", "suites", "criteria", "activeDeadlineSeconds", "backoffLimit")
+IMMUTABLE_OPTIONAL = ("baseline", "execution", "outputs", "reuse")
 
 
 class Subject(ApiModel):
@@ -86,17 +87,7 @@ class EvalRunSpec(Evaluation):
                 "!self.criteria.exists(c, has(c.relative)) || (has(self.baseline) && self.baseline.type != 'None')",
                 "set baseline: a relative criterion compares with it",
             ),
-            *(
-                (f"self.{name} == oldSelf.{name}", f"{name} cannot be changed: make a new EvalRun")
-                for name in IMMUTABLE
-            ),
-            *(
-                (
-                    f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
-                    f"{name} cannot be changed: make a new EvalRun",
-                )
-                for name in IMMUTABLE_OPTIONAL
-            ),
+            *unchanging("EvalRun", required=IMMUTABLE, optional=IMMUTABLE_OPTIONAL),
         )
     )
 

@@ -22,11 +22,21 @@ from touchstone_operator.api.common import (
     keyed,
     rules,
     text,
+    unchanging,
 )
 from touchstone_operator.api.evaluations import EvalRunTemplate, RevisionReference
 from touchstone_operator.api.servings import Resources
 
-IMMUTABLE = ("baseModel", "method", "output")
+IMMUTABLE = (
+    "baseModel",
+    "method",
+    "output",
+    "queue",
+    "activeDeadlineSeconds",
+    "backoffLimit",
+    "preemptionLimit",
+)
+IMMUTABLE_OPTIONAL = ("dataset", "hyperparameters", "resources", "checkpoint", "evaluation")
 FORMATS = (
     (("LoRA", "QLoRA", "FullSFT"), ("ChatML", "Alpaca")),
     (("DPO",), ("Preference",)),
@@ -281,7 +291,7 @@ class FinetuneJobSpec(ApiModel):
     queue: Annotated[str, text(63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")] = "finetuning"
     """queue that carries the job, one of those that the platform has."""
     priority: Annotated[int, Field(ge=0, le=9)] = 5
-    """priority in the queue; higher goes first."""
+    """priority in the queue; higher goes first. A change holds from the next start: once the job was suspended."""
     checkpoint: CheckpointPolicy | None = None
     """checkpoint says where and how often to save. Unset: below the output, every 200 steps."""
     output: Output
@@ -302,10 +312,7 @@ class FinetuneJobSpec(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
-            *(
-                (f"self.{name} == oldSelf.{name}", f"{name} cannot be changed: make a new FinetuneJob")
-                for name in IMMUTABLE
-            ),
+            *unchanging("FinetuneJob", required=IMMUTABLE, optional=IMMUTABLE_OPTIONAL),
             *(
                 (
                     (
@@ -317,16 +324,6 @@ class FinetuneJobSpec(ApiModel):
                 for types, formats in FORMATS
             ),
             ("(self.method.type == 'Merge') != has(self.dataset)", "set dataset, and leave it out for type Merge"),
-            *(
-                (
-                    (
-                        f"has(self.{name}) == has(oldSelf.{name}) && "
-                        f"(!has(self.{name}) || self.{name} == oldSelf.{name})"
-                    ),
-                    f"{name} cannot be changed: make a new FinetuneJob",
-                )
-                for name in ("dataset", "hyperparameters")
-            ),
         )
     )
 

@@ -18,6 +18,7 @@ from touchstone_operator.api.common import (
     keyed,
     rules,
     text,
+    unchanging,
 )
 from touchstone_operator.api.evalrun import Artifact
 from touchstone_operator.api.evaluations import METRIC_PATTERN, EvalRunTemplate, RevisionReference
@@ -108,16 +109,10 @@ class ModelSelectionSpec(ApiModel):
                 "!self.evalRunTemplate.spec.criteria.exists(c, has(c.relative))",
                 "candidates have no baseline, objectives compare them: remove relative from the criteria",
             ),
-            *(
-                (f"self.{name} == oldSelf.{name}", f"{name} cannot be changed: make a new ModelSelection")
-                for name in ("candidates", "evalRunTemplate", "objectives")
-            ),
-            (
-                (
-                    "has(self.requirements) == has(oldSelf.requirements) && "
-                    "(!has(self.requirements) || self.requirements == oldSelf.requirements)"
-                ),
-                "requirements cannot be changed: make a new ModelSelection",
+            *unchanging(
+                "ModelSelection",
+                required=("candidates", "evalRunTemplate", "objectives"),
+                optional=("requirements",),
             ),
         )
     )
