@@ -232,6 +232,27 @@ async def test_only_the_doors_that_are_open_are_shown(world: Any, apply: Callabl
     assert world.status()["endpoints"] == {"openAI": "http://router/v1"}
 
 
+PINNED = f"#sha256={'c' * 64}"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": {"uri": f"oci://registry.example/models/chat{PINNED}"}},
+        {"model": {"uri": f"pvc://weights/chat.gguf{PINNED}"}},
+        {"adapters": [{"name": "tone", "source": {"type": "URI", "uri": f"oci://registry.example/tone{PINNED}"}}]},
+    ],
+)
+async def test_an_address_that_no_engine_can_read_is_refused(
+    world: Any, apply: Callable[..., None], changes: dict[str, Any]
+) -> None:
+    """With its digest in the address nobody looked it up, and the engine's pod failed again and again."""
+    apply()
+    world.deployment()["spec"].update(changes)
+    await world.settle()
+    assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
 async def test_only_the_router_and_named_namespaces_reach_engines(world: Any, apply: Callable[..., None]) -> None:
     apply()
     await world.settle()

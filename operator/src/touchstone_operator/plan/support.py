@@ -52,6 +52,10 @@ def of_evaluation(spec: Evaluation, path: str) -> str:
     return next((f"{path}.{name} is not supported yet: {way}." for name, is_asked, way in fields if is_asked), "")
 
 
+def _addresses(spec: ModelDeploymentSpec) -> tuple[str, ...]:
+    return (spec.model.uri or "", *(each.source.uri or "" for each in spec.adapters or ()))
+
+
 def _connector(spec: ModelDeploymentSpec) -> str:
     return spec.serving.kv_transfer.connector if spec.serving and spec.serving.kv_transfer else ""
 
@@ -95,6 +99,11 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
         "spec.model.uri https:// without spec.engine.type External",
         lambda s: s.engine.type != "External" and (s.model.uri or "").startswith("https://"),
         "give the address of weights",
+    ),
+    (
+        "an address of oci:// or pvc://",
+        lambda s: any(uri.startswith(("oci://", "pvc://")) for uri in _addresses(s)),
+        "use hf://, s3://, gs://, file:// or pypi://",
     ),
     (
         "spec.serving.mode Disaggregated without spec.engine.type VLLM",
