@@ -95,6 +95,17 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("ModelDeployment", {"model": {"finetuneJobRef": {"name": "merged"}}}),
     ("RagIndex", {"store": {"type": "Qdrant", "qdrant": {"url": "http://qdrant:6334"}}}),
     ("RagIndex", {"embedding": {"type": "ModelDeployment", "modelDeploymentRef": {"name": "e"}, "dimensions": 8}}),
+    ("ModelDeployment", {"model": {"uri": "hf://org/chat/q4.gguf", "revision": "abc123"}}),
+    ("ModelDeployment", {"model": {"uri": "s3://models/chat", "revision": f"sha256:{'a' * 64}"}}),
+    (
+        "ModelDeployment",
+        {
+            "adapters": GONE,
+            "engine.type": "External",
+            "model": {"uri": "https://api.example.org", "revision": "2026-01"},
+        },
+    ),
+    ("FinetuneJob", {"baseModel": {"uri": "hf://org/base", "revision": "abc123"}}),
     ("FinetuneJob", {"method": {"type": "FullSFT"}}),
     (
         "FinetuneJob",
@@ -126,6 +137,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
     ("EvalRun", {"suites.0": {"name": "golden", "task": "load", "load": {"requests": 5}}}),
 ]
 CHAT, INDEX, TUNE, EVAL, SELECT = "ModelDeployment", "RagIndex", "FinetuneJob", "EvalRun", "ModelSelection"
+COMMIT = "revision must be a digest"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"engine.type": "External"}, "remove adapters"),
     (CHAT, {"adapters": GONE, "engine.type": "External", "serving": {"mode": "Disaggregated", "prefill": {}, "decode": {},
@@ -135,6 +147,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"model.finetuneJobRef": {"name": "tune"}}, "set exactly one of uri and finetuneJobRef"),
     (CHAT, {"model": {}}, "set exactly one of uri and finetuneJobRef"),
     (CHAT, {"model": {"finetuneJobRef": {"name": "tune"}, "revision": "main"}}, "remove revision: a FinetuneJob's"),
+    (CHAT, {"model": {"uri": "s3://models/chat", "revision": "abc123"}}, COMMIT),
+    (CHAT, {"model": {"uri": "hf://org/chat@abc123", "revision": "def456"}}, COMMIT),
+    (CHAT, {"adapters.0.source.revision": "abc123"}, COMMIT),
+    (CHAT, {"adapters.0.source": {"type": "FinetuneJob", "finetuneJobRef": {"name": "tune"}, "revision": "abc123"}},
+     "remove revision: a FinetuneJob's"),
     (CHAT, {"adapters.0.source": {"type": "FinetuneJob"}}, "set finetuneJobRef"),
     (CHAT, {"adapters.0.source": {"type": "URI"}}, "set uri for type URI"),
     (CHAT, {"adapters.0.name": "none"}, "choose another name: requests say none"),
@@ -170,6 +187,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (INDEX, {"update.maxDeleteRatio": "2"}, "maxDeleteRatio must lie"),
     (INDEX, {"promotion.gates.0": {"name": "g", "type": "Metrics", "criteria": [{"metric": "error_rate", "value": "1"}]}},
      "gates of an index are of type EvalRun"),
+    (TUNE, {"baseModel.revision": "abc123"}, COMMIT),
+    (TUNE, {"baseModel": {"uri": "hf://org/base", "revision": "refs/pr/1"}}, COMMIT),
     (TUNE, {"method": {"type": "LoRA"}}, "set lora for type LoRA"),
     (TUNE, {"method.type": "FullSFT"}, "remove lora"),
     (TUNE, {"method.lora.dropout": "1"}, "dropout must be"),

@@ -56,6 +56,16 @@ def test_a_trainer_that_was_killed_goes_on_from_its_checkpoint(conductor: Conduc
     assert told[-1].step == 5
 
 
+def test_a_base_that_changed_between_attempts_is_not_trained_on(conductor: Conductor, spec: Spec) -> None:
+    """An address without a commit was asked again: checkpoints of one base went on in another."""
+    with pytest.raises(errors.TrainerDied):
+        conductor.conduct(spec("steps 3", "die", "steps 5"), Told())
+    with pytest.raises(errors.BaseModelChanged, match=r"baseModel\.revision") as raised:
+        conductor.conduct(spec("steps 5"), Told())
+    assert not raised.value.is_retryable
+    conductor.conduct(spec("steps 5", run="uid-2"), Told())
+
+
 def test_a_cancelled_training_is_killed_and_its_checkpoints_stay(conductor: Conductor, spec: Spec) -> None:
     training = spec("steps 2", "wait", "steps 4")
     with pytest.raises(Cancelled):

@@ -39,6 +39,7 @@ from touchstone_operator.reconcile.finetunejobs import FinetuneJobs
 from touchstone_operator.reconcile.modeldeployments import ModelDeployments
 from touchstone_operator.reconcile.modelselections import ModelSelections
 from touchstone_operator.reconcile.ragindexes import RagIndexes
+from touchstone_runtime.revisions import Digest, digest_bytes
 from touchstone_runtime.testing import FakeClock
 
 NAMESPACE = "default"
@@ -348,6 +349,17 @@ class FakeData:
         self.cancelled.add(dispatch_id)
 
 
+class FakeModels:
+    """Every address has weights of its own; each is counted when it is looked up."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def digest(self, uri: str, *, credentials: Mapping[str, str]) -> Digest:
+        self.asked.append(uri)
+        return digest_bytes(uri.encode())
+
+
 class FakeFinetuning:
     """Trainings take four looks: two of them at work. A cancelled one has stopped at the look after."""
 
@@ -443,6 +455,7 @@ class World:
         self.retrieval = FakeRetrieval()
         self.data = FakeData()
         self.finetuning = FakeFinetuning()
+        self.models = FakeModels()
         self.traffic = FakeTraffic()
         self.has_kubelet = True
         self.platform = Platform(environment={}, namespace="touchstone", has_ray=True, vllm_image="vllm:1")
@@ -453,7 +466,7 @@ class World:
     def _reconcilers(self) -> dict[str, Any]:
         outside = Outside(
             cluster=self.cluster, evaluation=self.evaluation, retrieval=self.retrieval,
-            data=self.data, finetuning=self.finetuning, traffic=self.traffic, models=None, now=self.clock,
+            data=self.data, finetuning=self.finetuning, traffic=self.traffic, models=self.models, now=self.clock,
         )  # type: ignore[arg-type]  # fmt: skip
         return {
             "ModelDeployment": ModelDeployments(outside=outside, platform=self.platform),

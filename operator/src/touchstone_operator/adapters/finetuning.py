@@ -9,9 +9,10 @@ from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
-from touchstone_operator.api.finetunejob import Hyperparameters, LoRA, Merge, TrainingData
+from touchstone_operator.api.finetunejob import BaseModelSource, Hyperparameters, LoRA, Merge, TrainingData
 from touchstone_operator.api.servings import Resources
 from touchstone_operator.objects import JsonObject
+from touchstone_operator.plan import addresses
 from touchstone_operator.ports import DataSource, TrainingReport, TrainingRequest
 
 PEER = "finetuning"
@@ -73,7 +74,7 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     spec = request.spec
     message = pb.TrainingSpec(
         run=request.run,
-        base=pb.BaseModel(uri=spec.base_model.uri, digest=_digest(spec.base_model.revision)),
+        base=base(spec.base_model),
         hyperparameters=hyperparameters(spec.hyperparameters or Hyperparameters()),
         output_uri=spec.output.uri,
         limits=pb.Limits(max_attempts=spec.backoff_limit + 1, max_preemptions=spec.preemption_limit),
@@ -94,6 +95,13 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
         message.checkpoints.interval_steps = spec.checkpoint.interval_steps
         message.checkpoints.start_afresh = spec.checkpoint.resume == "Never"
     return message
+
+
+def base(source: BaseModelSource) -> pb.BaseModel:
+    """Write what is trained from: a revision is a digest, or a commit, which is part of the address."""
+    revision = source.revision or ""
+    digest = revision if revision.startswith("sha256:") else ""
+    return pb.BaseModel(uri=addresses.at(source.uri, source.revision), digest=digest)
 
 
 def resources(asked: Resources) -> pb.Resources:
@@ -222,8 +230,3 @@ def _made(training: pb.Training) -> JsonObject:
     if origin.trainer_image:
         provenance["trainerImage"] = origin.trainer_image
     return {"artifact": artifact, "provenance": provenance}
-
-
-def _digest(revision: str | None) -> str:
-    """Take a revision that is a digest; a commit is part of the address."""
-    return revision if revision and revision.startswith("sha256:") else ""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from touchstone_operator.api.common import (
+    COMMIT_RULE,
     ApiModel,
     KeyReference,
     Name,
@@ -34,7 +35,8 @@ class ModelSource(ApiModel):
     finetune_job_ref: ObjectReference | None = None
     """finetuneJobRef names the FinetuneJob that makes the whole model. Unset: uri says where it is."""
     revision: Annotated[str, text(128)] | None = None
-    """revision is a commit or a digest. Unset: resolved once and pinned in status; it never floats."""
+    """revision is a digest, or a commit of an hf:// address; of an External model, its version as its maker names it.
+    Unset: resolved once and pinned in status; it never floats."""
     name: Annotated[str, text(253)] | None = None
     """name is the served name. Unset: metadata.name."""
     credentials_secret_ref: ObjectReference | None = None
@@ -46,6 +48,7 @@ class ModelSource(ApiModel):
         json_schema_extra=rules(
             ("has(self.uri) != has(self.finetuneJobRef)", "set exactly one of uri and finetuneJobRef"),
             ("!has(self.revision) || has(self.uri)", "remove revision: a FinetuneJob's artefact has its digest"),
+            (f"(has(self.uri) && self.uri.startsWith('https://')) || {COMMIT_RULE[0]}", COMMIT_RULE[1]),
             (
                 "!has(self.uri) || self.uri.matches('^(hf|s3|gs|oci|pvc|file|pypi|https)://.+')",
                 "uri must begin with hf://, s3://, gs://, oci://, pvc://, file://, pypi:// or https://",
@@ -68,7 +71,7 @@ class AdapterOrigin(ApiModel):
     uri: Uri | None = None
     """uri is where the adapter lies."""
     revision: Annotated[str, text(128)] | None = None
-    """revision is a digest. Unset: resolved once and pinned in status."""
+    """revision is a digest, or a commit of an hf:// address. Unset: resolved once and pinned in status."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -77,6 +80,8 @@ class AdapterOrigin(ApiModel):
                 "set finetuneJobRef for type FinetuneJob, and only for it",
             ),
             ("(self.type == 'URI') == has(self.uri)", "set uri for type URI, and only for it"),
+            ("!has(self.revision) || has(self.uri)", "remove revision: a FinetuneJob's artefact has its digest"),
+            COMMIT_RULE,
         )
     )
 

@@ -25,6 +25,18 @@ def rules(*pairs: CelRule) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]}
 
 
+REPOSITORY = "^(hf://[^/@#]+/[^/@#]+)(/|#|$)"
+"""An address of the hub that names no commit; its first group is the repository."""
+COMMIT_RULE: CelRule = (
+    (
+        "!has(self.revision) || !has(self.uri) || self.revision.matches('^sha256:[0-9a-f]{64}$') || "
+        f"(self.revision.matches('^[0-9A-Za-z._-]+$') && self.uri.matches('{REPOSITORY}'))"
+    ),
+    "revision must be a digest, sha256:HEX, or a commit of an hf:// address that names none itself",
+)
+"""A revision that would be dropped is refused: only repositories have commits."""
+
+
 def unchanging(kind: str, *, required: Iterable[str], optional: Iterable[str]) -> tuple[CelRule, ...]:
     """Write the rules that keep fields of a spec as they were made; `optional` ones may be unset, and then stay so."""
     advice = f"cannot be changed: make a new {kind}"

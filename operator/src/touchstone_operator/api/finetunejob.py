@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from touchstone_operator.api.common import (
     AGE_COLUMN,
+    COMMIT_RULE,
     ApiModel,
     Column,
     Conditions,
@@ -51,9 +52,12 @@ class BaseModelSource(ApiModel):
     uri: Uri
     """uri is where the weights lie."""
     revision: Annotated[str, text(128)] | None = None
-    """revision is a commit or a digest. Unset: resolved once and recorded in status."""
+    """revision is a digest, or a commit of an hf:// address. Unset: what the first attempt finds;
+    a later one that finds another ends the job."""
     credentials_secret_ref: ObjectReference | None = None
     """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+
+    model_config = ConfigDict(json_schema_extra=rules(COMMIT_RULE))
 
 
 class LoRA(ApiModel):

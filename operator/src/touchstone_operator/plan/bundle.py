@@ -127,9 +127,9 @@ def declared_digest(model: ModelSource, engine_type: str, served_name: str) -> D
     return Digest(f"sha256:{fragment[1]}") if fragment else None
 
 
-def pinned_digest(model: ModelSource, manifests: Iterable[Manifest]) -> Digest | None:
+def pinned_digest(uri: str, manifests: Iterable[Manifest]) -> Digest | None:
     """Take the digest that an earlier revision resolved the same address to: an address never floats."""
-    return next((m.bundle.model.digest for m in manifests if m.bundle.model.uri == model.uri), None)
+    return next((m.bundle.model.digest for m in manifests if m.bundle.model.uri == uri), None)
 
 
 def _prompt(spec: ModelDeploymentSpec, content: str | None) -> revisions.Prompt | Unresolved | None:

@@ -15,6 +15,7 @@ from touchstone_operator.api.modeldeployment import ModelDeployment
 from touchstone_operator.api.ragindex import RagIndex
 from touchstone_operator.objects import JsonObject, Key
 from touchstone_operator.plan import (
+    addresses,
     artifacts,
     bundle,
     conditions,
@@ -117,24 +118,25 @@ class ModelDeployments:
         if model.finetune_job_ref:
             name = model.finetune_job_ref.name
             return artifacts.model(served_name, name, await self._job(deployment, name), manifests.values())
-        digest = await self._model_digest(deployment, manifests, served_name)
+        uri = addresses.at(model.uri or "", model.revision)
+        digest = await self._model_digest(deployment, uri, manifests, served_name)
         if isinstance(digest, Unresolved):
             return digest
-        return Model(uri=model.uri or "", digest=digest, name=served_name)
+        return Model(uri=uri, digest=digest, name=served_name)
 
     async def _job(self, deployment: ModelDeployment, name: str) -> FinetuneJob | None:
         found = await self.outside.cluster.get(objects.FINETUNE_JOB, deployment.metadata.namespace, name)
         return FinetuneJob.read(found) if found else None
 
     async def _model_digest(
-        self, deployment: ModelDeployment, manifests: Mapping[str, Manifest], served_name: str
+        self, deployment: ModelDeployment, uri: str, manifests: Mapping[str, Manifest], served_name: str
     ) -> Digest | Unresolved:
         model = deployment.spec.model
         known = bundle.declared_digest(model, deployment.spec.engine.type, served_name)
-        known = known or bundle.pinned_digest(model, manifests.values())
+        known = known or bundle.pinned_digest(uri, manifests.values())
         if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
-        return await self._look_up(deployment, model.uri or "")
+        return await self._look_up(deployment, uri)
 
     async def _adapters(
         self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
@@ -150,7 +152,7 @@ class ModelDeployments:
         if wanted.source.finetune_job_ref:
             name = wanted.source.finetune_job_ref.name
             return artifacts.adapter(wanted, name, await self._job(deployment, name), manifests.values())
-        uri = wanted.source.uri or ""
+        uri = addresses.at(wanted.source.uri or "", wanted.source.revision)
         source = ModelSource(uri=uri, revision=wanted.source.revision)
         known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
         digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(uri)

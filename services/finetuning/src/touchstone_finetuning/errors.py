@@ -6,6 +6,7 @@ DomainError
 ├── TrainingNotFound
 └── of a training, shown in its error:
     ├── DatasetInvalid    the data set is not what the specification says
+    ├── BaseModelChanged  the base is another than the one that an earlier attempt trained from
     ├── OutputPushFailed  the artefact could not be written; a later try may succeed
     ├── TrainerMissing    the trainer cannot be run here
     ├── TrainerDied       the trainer ended without a word; a later try may succeed
@@ -59,6 +60,19 @@ class DatasetInvalid(errors.Invalid):
 
     def __init__(self, cause: str) -> None:
         super().__init__([errors.Violation("spec.data", cause)], message=f"The data set: {cause}")
+
+
+class BaseModelChanged(errors.FailedPrecondition):
+    """The base is another than the one that an earlier attempt trained from."""
+
+    reason = "BASE_MODEL_CHANGED"
+
+    def __init__(self, uri: str, known: str, found: str) -> None:
+        super().__init__(
+            f"{uri} was {known} at the first attempt, and is {found} now. Make a new job, with a commit or that digest "
+            "as baseModel.revision.",
+            metadata={"uri": uri, "known": known, "found": found},
+        )
 
 
 class OutputPushFailed(errors.Unavailable):

@@ -36,6 +36,9 @@ from touchstone_finetuning.ports import (
 LISTEN_SECONDS = 1.0
 """Between two looks at what the trainer has told: also how long a cancelled one may go on."""
 
+BASE = "base.digest"
+"""The file of a workspace that says what its run trains from."""
+
 Tell = Callable[[Progress], None]
 """Records progress; raises Cancelled, Preempted or ClaimLost when the training should stop."""
 
@@ -67,6 +70,7 @@ class Conductor:
         self.workspaces.sweep()
         base = self.sources.fetch(spec.base)
         with self.workspaces.enter(spec.run) as workspace:
+            _keep_base(spec.base, base, workspace)
             recipe, origin = self._recipe(spec, base, workspace)
             write_text(workspace.folder / outcome.RECIPE, codec.to_json(recipe))
             training = self.trainer.start(workspace, spec.resources)
@@ -140,6 +144,19 @@ class Conductor:
             raise
         finally:
             training.kill()
+
+
+def _keep_base(source: Source, found: Fetched, workspace: Workspace) -> None:
+    """Hold every attempt of a run to the base that its first one found: an address may come to mean another.
+
+    Raises:
+        BaseModelChanged: It does.
+    """
+    mark = workspace.folder / BASE
+    known = mark.read_text() if mark.exists() else ""
+    if known and known != found.digest:
+        raise errors.BaseModelChanged(source.uri, known, found.digest)
+    write_text(mark, found.digest)
 
 
 def _result(ending: Ending) -> Result:
