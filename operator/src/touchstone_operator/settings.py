@@ -56,6 +56,6 @@ class OperatorSettings:
     resync_seconds: float = setting(default=300.0, minimum=1, maximum=86_400)
     """After this time each object is looked at again although nothing happened."""
     log_format: LogFormat = "json"
-    """`json` or `text`."""
+    """`json` or `text`; passed on to engines."""
     otlp_endpoint: str | None = setting(default=None, env="OTEL_EXPORTER_OTLP_ENDPOINT")
     """Where telemetry goes; passed on to engines. Unset: it stays in the process."""

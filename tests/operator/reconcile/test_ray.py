@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from touchstone_inference.engine.settings import EngineSettings
 from touchstone_operator import objects
+from touchstone_operator.api.servings import Decider
 from touchstone_operator.plan.workload import Platform
 from touchstone_operator.ports import Moved
+from touchstone_runtime.settings import load
 
 
 def ray(prompt: str = "good", **fields: Any) -> dict[str, Any]:
@@ -98,6 +101,18 @@ async def test_roles_have_their_own_replicas_devices_and_work(world: Any, put: A
     assert (scaling["min_replicas"], scaling["max_replicas"]) == (1, 3)
     assert scaling["policy"]["policy_kwargs"] == {"targets": {"requests": 24.0}}
     assert spec["rayClusterConfig"]["enableInTreeAutoscaling"] is True
+
+
+async def test_a_transfer_without_a_decider_begins_at_the_length_that_the_api_tells(world: Any, put: Any) -> None:
+    """The API told 512 and the engine took 256."""
+    transfer = {"connector": "Nixl"}
+    put(ray(serving={**APART, "kvTransfer": transfer}))
+    await world.settle()
+    decode, _ = service(world)["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    told = environment(decode)["TOUCHSTONE_MIN_REMOTE_PROMPT_TOKENS"]
+    assert told == str(Decider().min_prompt_tokens)
+    required = {"TOUCHSTONE_LISTEN": "127.0.0.1:0", "TOUCHSTONE_REVISION_MANIFEST": "{}"}
+    assert load(EngineSettings, required).min_remote_prompt_tokens == int(told)
 
 
 async def test_the_head_has_no_device_and_ray_asks_for_a_token(world: Any, put: Any) -> None:

@@ -244,7 +244,7 @@ class CheckpointPolicy(ApiModel):
     """Where and how often to save."""
 
     uri: Uri
-    """uri is the folder of the checkpoints."""
+    """uri is the folder of the checkpoints, file:// on the volume that all workers have."""
     interval_steps: Annotated[int, Field(ge=1, le=10_000_000)] = 200
     """intervalSteps between checkpoints."""
     resume: Literal["IfExists", "Never"] = "IfExists"
@@ -297,7 +297,8 @@ class FinetuneJobSpec(ApiModel):
     priority: Annotated[int, Field(ge=0, le=9)] = 5
     """priority in the queue; higher goes first. A change holds from the next start: once the job was suspended."""
     checkpoint: CheckpointPolicy | None = None
-    """checkpoint says where and how often to save. Unset: below the output, every 200 steps."""
+    """checkpoint says where and how often to save. Unset: every 200 steps, in the worker's own workspace, which goes
+    when nobody has worked in it for the chart's retentionDays."""
     output: Output
     """output is where the result goes."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=2_592_000)] = 86_400

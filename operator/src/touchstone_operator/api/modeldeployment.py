@@ -51,9 +51,9 @@ class ModelDeploymentSpec(ApiModel):
     serving: Serving | None = None
     """serving is the shape at run time; not part of the digest. Unset: aggregated, one replica."""
     cache: Cache | None = None
-    """cache is where weights are kept. Unset: the platform's artefact store."""
+    """cache is where weights are kept. Unset: in the pod, which fetches them for itself."""
     access: Access | None = None
-    """access says who may call. Unset: the namespace's own service accounts."""
+    """access says who may call. Unset: by the router, whoever has the verb use on the ModelDeployment."""
     expose: Expose | None = None
     """expose says through which doors. Unset: gRPC and the OpenAI-compatible one."""
     tracing: Tracing | None = None

@@ -13,7 +13,7 @@ from touchstone_runtime.revisions import Manifest
 
 from touchstone_operator import objects
 from touchstone_operator.api.modeldeployment import ModelDeployment
-from touchstone_operator.api.servings import KVTransfer, Parallelism, RoleSpec, Scaling
+from touchstone_operator.api.servings import Decider, KVTransfer, Parallelism, RoleSpec, Scaling
 from touchstone_operator.objects import JsonObject
 from touchstone_operator.plan import roles, workload
 from touchstone_operator.plan.workload import Platform
@@ -180,14 +180,13 @@ def _transfer_environment(transfer: KVTransfer, role: RoleSpec) -> dict[str, str
     environment = {
         "TOUCHSTONE_KV_CONNECTOR": CONNECTORS.get(transfer.connector, ""),
         "TOUCHSTONE_KV_BUFFER_DEVICE": "cuda" if has_gpu else "cpu",
+        "TOUCHSTONE_MIN_REMOTE_PROMPT_TOKENS": str(max(1, (transfer.decider or Decider()).min_prompt_tokens)),
         "TOUCHSTONE_ON_TRANSFER_FAILURE": transfer.failure_policy,
         "TOUCHSTONE_PREFILL_TIMEOUT_SECONDS": str(transfer.timeout_seconds),
         "VLLM_NIXL_SIDE_CHANNEL_HOST": "$(POD_IP)",
     }
     if transfer.connector == "SharedStorage":
         environment["TOUCHSTONE_KV_SHARED_FOLDER"] = SHARED_FOLDER
-    if transfer.decider is not None:
-        environment["TOUCHSTONE_MIN_REMOTE_PROMPT_TOKENS"] = str(max(1, transfer.decider.min_prompt_tokens))
     return environment
 
 

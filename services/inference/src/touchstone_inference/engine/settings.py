@@ -28,7 +28,7 @@ class EngineSettings:
     """`aggregated`, or `prefill` and `decode` where the two are apart (VLLM only)."""
     prefill_address: str = ""
     """`HOST:PORT` of the prefill engines, for a decode engine: a name that leads to all of them."""
-    min_remote_prompt_tokens: int = setting(default=256, minimum=1, maximum=1_048_576)
+    min_remote_prompt_tokens: int = setting(default=512, minimum=1, maximum=16_777_216)
     """Prompts with fewer tokens that are not cached are computed by the decode engine itself."""
     prefill_timeout_seconds: float = setting(default=30.0, minimum=0.1, maximum=3600)
     """How long a prefill engine may take for a prompt."""
