@@ -52,12 +52,16 @@ class Killed(Exception):
 class FakeCluster:
     def __init__(self, now: Callable[[], datetime]) -> None:
         self.objects: dict[tuple[str, str, str], JsonObject] = {}
+        self.forbidden: dict[str, Exception] = {}
+        """What is answered to who reads an object of a kind that he may not."""
         self.writes = 0
         self.kill_after: int | None = None
         self._now = now
         self._version = 0
 
     async def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
+        if kind.name in self.forbidden:
+            raise self.forbidden[kind.name]
         return copy.deepcopy(self.objects.get((kind.name, namespace, name)))
 
     async def list(self, kind: Kind, namespace: str, *, labels: Mapping[str, str] | None = None) -> list[JsonObject]:
@@ -354,9 +358,11 @@ class FakeModels:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.credentials: dict[str, dict[str, str]] = {}
 
     async def digest(self, uri: str, *, credentials: Mapping[str, str]) -> Digest:
         self.asked.append(uri)
+        self.credentials[uri] = dict(credentials)
         return digest_bytes(uri.encode())
 
 

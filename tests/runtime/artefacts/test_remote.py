@@ -1,6 +1,7 @@
 """Artefacts from object storage and from a model hub: real clients, servers of the test's own."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from touchstone_runtime.artefacts import (
     ArtefactNotFound,
     ArtefactStore,
     ArtefactUnavailable,
+    CredentialsUnusable,
     Resolver,
 )
 
@@ -124,21 +126,51 @@ class Hub:
         return JSONResponse({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
 
 
-@pytest.fixture
-async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
-    found = Hub()
-    server = uvicorn.Server(uvicorn.Config(found.app, host="127.0.0.1", port=0, log_level="error"))
+@contextlib.asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    endpoint = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    # What HF_ENDPOINT does when a process begins.
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
-    template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
-    yield found
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     await serving
+
+
+async def guarded(request: Request) -> Response:
+    """An object of storage that only one team's key opens."""
+    is_ours = "Credential=team-a/" in request.headers.get("authorization", "")
+    return Response(CONTENT, headers={"ETag": f'"{DIGEST}"'}) if is_ours else Response(status_code=403)
+
+
+async def test_an_object_is_fetched_with_the_keys_of_a_secret(tmp_path: Path) -> None:
+    uri = "s3://models/small/model.gguf"
+    async with served(Starlette(routes=[Route("/models/small/model.gguf", guarded, methods=["GET", "HEAD"])])) as url:
+        secret = {"AWS_ACCESS_KEY_ID": "team-b", "AWS_SECRET_ACCESS_KEY": "s\n", "AWS_ENDPOINT_URL": url, "else": "x"}
+        with pytest.raises(ArtefactUnavailable):
+            await Resolver(tmp_path).resolve(uri, credentials=secret)
+        found = await Resolver(tmp_path).resolve(uri, credentials={**secret, "AWS_ACCESS_KEY_ID": "team-a"})
+    assert found.path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("uri", ["s3://models/small/model.gguf", "hf://org/model"])
+async def test_credentials_that_a_source_does_not_take_are_refused_with_those_that_it_does(
+    tmp_path: Path, uri: str
+) -> None:
+    keys = "HF_TOKEN" if uri.startswith("hf") else "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+    with pytest.raises(CredentialsUnusable, match=keys):
+        await Resolver(tmp_path).resolve(uri, credentials={"token": "t"})
+
+
+@pytest.fixture
+async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hub]:
+    found = Hub()
+    async with served(found.app) as endpoint:
+        # What HF_ENDPOINT does when a process begins.
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+        template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+        yield found
 
 
 async def fetched(folder: Path, location: str, credentials: Mapping[str, str] | None = None) -> bytes:
@@ -147,7 +179,7 @@ async def fetched(folder: Path, location: str, credentials: Mapping[str, str] | 
 
 
 async def test_a_file_of_a_repository_is_fetched_with_the_secrets_token(hub: Hub, tmp_path: Path) -> None:
-    assert await fetched(tmp_path, f"org/model@{COMMIT}/model.gguf", {"token": "hf_x"}) == CONTENT
+    assert await fetched(tmp_path, f"org/model@{COMMIT}/model.gguf", {"HF_TOKEN": "hf_x"}) == CONTENT
     assert set(hub.tokens) == {"Bearer hf_x"}
 
 

@@ -36,6 +36,11 @@ from touchstone_operator.reconcile.execution import Execution
 from touchstone_operator.reconcile.manifests import read as read_manifests
 from touchstone_operator.reconcile.outcome import Outcome
 
+_WITHOUT_SECRETS = (
+    "Give the digest of the weights in spec.model.revision, so that they need not be looked up, or let the operator read "
+    "Secrets: chart value operator.readSecrets."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDeployments:
@@ -136,7 +141,8 @@ class ModelDeployments:
         known = known or bundle.pinned_digest(uri, manifests.values())
         if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
-        return await self._look_up(deployment, uri)
+        credentials = await self._credentials(deployment)
+        return credentials if isinstance(credentials, Unresolved) else await self._look_up(uri, credentials)
 
     async def _adapters(
         self, deployment: ModelDeployment, manifests: Mapping[str, Manifest]
@@ -156,26 +162,33 @@ class ModelDeployments:
         source = ModelSource(uri=uri, revision=wanted.source.revision)
         known = {each.uri: each.digest for m in manifests.values() for each in m.bundle.adapters}
         digest = bundle.declared_digest(source, deployment.spec.engine.type, wanted.name) or known.get(uri)
-        resolved = digest or await self._look_up(deployment, uri)
+        resolved = digest or await self._look_up(uri, {})
         if isinstance(resolved, Unresolved):
             return resolved
         return Adapter(name=wanted.name, uri=uri, digest=resolved, rank=wanted.rank or 0)
 
-    async def _look_up(self, deployment: ModelDeployment, uri: str) -> Digest | Unresolved:
+    async def _look_up(self, uri: str, credentials: Mapping[str, str]) -> Digest | Unresolved:
         try:
-            return await self.outside.models.digest(uri, credentials=await self._credentials(deployment))
+            return await self.outside.models.digest(uri, credentials=credentials)
         except errors.ModelUnresolved as error:
             return Unresolved("ModelResolving", error.message, is_waiting=True)
         except errors.ModelNotFound as error:
             return Unresolved("ModelNotFound", error.message)
 
-    async def _credentials(self, deployment: ModelDeployment) -> dict[str, str]:
+    async def _credentials(self, deployment: ModelDeployment) -> dict[str, str] | Unresolved:
+        """Read the Secret that the weights are looked up with."""
         reference = deployment.spec.model.credentials_secret_ref
         if reference is None:
             return {}
-        secret = await self.outside.cluster.get(objects.SECRET, deployment.metadata.namespace, reference.name)
-        data = (secret or {}).get("data") or {}
-        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+        name = f"The Secret {reference.name} of spec.model.credentialsSecretRef"
+        try:
+            secret = await self.outside.cluster.get(objects.SECRET, deployment.metadata.namespace, reference.name)
+        except errors.ClusterForbidden:
+            return Unresolved("CredentialsForbidden", f"{name} may not be read. {_WITHOUT_SECRETS}")
+        if secret is None:
+            return Unresolved("CredentialsNotFound", f"{name} does not exist. Create it in this namespace.")
+        data = secret.get("data") or {}
+        return {key: base64.b64decode(value).decode(errors="replace") for key, value in data.items()}
 
     async def _pods(self, deployment: ModelDeployment, running: list[JsonObject]) -> tuple[JsonObject, ...]:
         """List the pods of engines: while some are not ready, and where their number follows the load."""

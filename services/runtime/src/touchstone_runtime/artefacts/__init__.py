@@ -5,7 +5,13 @@
 
 from pathlib import Path
 
-from touchstone_runtime.artefacts.faults import ArtefactCorrupt, ArtefactNotFound, ArtefactUnavailable, UriInvalid
+from touchstone_runtime.artefacts.faults import (
+    ArtefactCorrupt,
+    ArtefactNotFound,
+    ArtefactUnavailable,
+    CredentialsUnusable,
+    UriInvalid,
+)
 from touchstone_runtime.artefacts.resolving import Progress, Resolved, Resolver
 from touchstone_runtime.artefacts.storing import ArtefactStore
 
@@ -32,6 +38,7 @@ __all__ = [
     "ArtefactNotFound",
     "ArtefactStore",
     "ArtefactUnavailable",
+    "CredentialsUnusable",
     "Progress",
     "Resolved",
     "Resolver",

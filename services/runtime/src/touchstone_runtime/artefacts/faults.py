@@ -1,5 +1,7 @@
 """What can go wrong with an artefact."""
 
+from collections.abc import Sequence
+
 from touchstone_runtime import errors
 from touchstone_runtime.errors import Violation
 
@@ -41,3 +43,13 @@ class UriInvalid(errors.Invalid):
 
     def __init__(self, uri: str, description: str) -> None:
         super().__init__([Violation("uri", f"{uri!r} {description}")], metadata={"uri": uri})
+
+
+class CredentialsUnusable(errors.FailedPrecondition):
+    """None of the credentials is one that the source takes."""
+
+    reason = "CREDENTIALS_UNUSABLE"
+
+    def __init__(self, uri: str, keys: Sequence[str]) -> None:
+        advice = f"A Secret for it has the keys {', '.join(keys)}" if keys else "It takes none: remove the reference"
+        super().__init__(f"{uri} cannot be fetched with these credentials. {advice}.", metadata={"uri": uri})

@@ -13,7 +13,7 @@ from typing import Any
 import fsspec
 import httpx
 
-from touchstone_runtime.artefacts import uris
+from touchstone_runtime.artefacts import credentials, uris
 from touchstone_runtime.artefacts.faults import ArtefactNotFound, ArtefactUnavailable, UriInvalid
 from touchstone_runtime.artefacts.uris import Address
 
@@ -27,16 +27,17 @@ Told = Callable[[int, int | None], None]
 """Told bytes done and bytes in all, or None while that is unknown."""
 
 
-def fetch(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+def fetch(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
     """Fetch an address into a workplace.
 
     Raises:
         ArtefactNotFound: There is nothing there.
         ArtefactUnavailable: The source did not answer.
         UriInvalid: The scheme needs something that is not installed.
+        CredentialsUnusable: It takes none of the credentials in the Secret.
     """
     fetchers = {"pypi": _package, "http": _http, "https": _http, "hf": _hub, "s3": _filesystem, "gs": _filesystem}
-    return fetchers[address.scheme](address, workplace, told, credentials)
+    return fetchers[address.scheme](address, workplace, told, secret)
 
 
 def _http(address: Address, workplace: Path, told: Told, _: Mapping[str, str]) -> Path:
@@ -140,7 +141,7 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+def _hub(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
     """Fetch from a repository of the hub: a file of `hf://ORG/REPO[@REVISION]/PATH`, weights of `hf://ORG/REPO[@REVISION]`."""
     try:
         from huggingface_hub import errors as hub_errors  # noqa: PLC0415
@@ -155,7 +156,8 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
             address.uri, "must look like hf://ORGANISATION/REPOSITORY or hf://ORGANISATION/REPOSITORY/PATH"
         )
     name, folder = f"{organisation}/{repository}", workplace / "hub"
-    common: dict[str, Any] = {"revision": revision or None, "local_dir": folder, "token": credentials.get("token")}
+    token = credentials.hub_token(address, secret)
+    common: dict[str, Any] = {"revision": revision or None, "local_dir": folder, "token": token}
     try:
         if path:
             found = Path(hf_hub_download(name, path, **common))
@@ -175,11 +177,12 @@ def _hub(address: Address, workplace: Path, told: Told, credentials: Mapping[str
     return found
 
 
-def _filesystem(address: Address, workplace: Path, told: Told, credentials: Mapping[str, str]) -> Path:
+def _filesystem(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
     """Fetch from object storage through fsspec."""
     path = workplace / "body"
+    options = credentials.storage_options(address, secret)
     try:
-        filesystem, location = fsspec.core.url_to_fs(f"{address.scheme}://{address.location}", **credentials)
+        filesystem, location = fsspec.core.url_to_fs(f"{address.scheme}://{address.location}", **options)
         if address.is_folder:
             with _watching(path, told):
                 filesystem.get(f"{location.rstrip('/')}/", f"{path}/", recursive=True)

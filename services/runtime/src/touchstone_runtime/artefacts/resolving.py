@@ -59,6 +59,7 @@ class Resolver:
             ArtefactNotFound: There is nothing there.
             ArtefactCorrupt: It does not have the digest.
             ArtefactUnavailable: The source did not answer.
+            CredentialsUnusable: The source takes none of the credentials.
         """
         address = uris.parse(uri, digest=digest)
         if address.scheme == "file":

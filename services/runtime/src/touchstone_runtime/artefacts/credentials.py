@@ -1,0 +1,59 @@
+"""What a Secret with the credentials of a source holds: the variables that every tool of that source reads. Pure.
+
+So one Secret serves whoever reads it as a mapping and whoever has it as its environment, as engines do.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from touchstone_runtime.artefacts.faults import CredentialsUnusable
+from touchstone_runtime.artefacts.uris import Address
+
+KEYS = {
+    "hf": ("HF_TOKEN",),
+    "s3": (
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+    ),
+}
+"""By scheme. Others take none: what may be read there goes by the identity of the pod."""
+
+
+def hub_token(address: Address, credentials: Mapping[str, str]) -> str | None:
+    """Return the token of an address of a hub; None: that of the environment, if there is one.
+
+    Raises:
+        CredentialsUnusable: There are credentials, and no token among them.
+    """
+    return _usable(address, credentials).get("HF_TOKEN")
+
+
+def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[str, Any]:
+    """Return fsspec's options for an address of object storage; none: by the environment.
+
+    Raises:
+        CredentialsUnusable: There are credentials, and none that this storage takes.
+    """
+    if not credentials:
+        return {}
+    usable = _usable(address, credentials)
+    region = usable.get("AWS_DEFAULT_REGION")
+    options = {
+        "key": usable.get("AWS_ACCESS_KEY_ID"),
+        "secret": usable.get("AWS_SECRET_ACCESS_KEY"),
+        "token": usable.get("AWS_SESSION_TOKEN"),
+        "endpoint_url": usable.get("AWS_ENDPOINT_URL"),
+        "client_kwargs": {"region_name": region} if region else None,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
+def _usable(address: Address, credentials: Mapping[str, str]) -> dict[str, str]:
+    keys = KEYS.get(address.scheme, ())
+    usable = {key: credentials[key].strip() for key in keys if credentials.get(key)}
+    if credentials and not usable:
+        raise CredentialsUnusable(address.uri, keys)
+    return usable

@@ -1,0 +1,67 @@
+"""Weights behind credentials: the Secret that a ModelDeployment names, and what is told where it cannot be read."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from touchstone_operator import errors, objects
+
+SECRET = {
+    "metadata": {"name": "hub", "namespace": "team-a"},
+    "data": {"HF_TOKEN": base64.b64encode(b"hf_x").decode()},
+}
+
+
+@pytest.fixture
+def guarded(world: Any, apply: Callable[..., None]) -> Any:
+    """A deployment whose weights are looked up with a Secret."""
+    apply()
+    model = world.deployment()["spec"]["model"]
+    model.pop("revision", None)
+    model.update(uri="hf://org/model", credentialsSecretRef={"name": "hub"})
+    return world
+
+
+def namespace(world: Any) -> str:
+    found: str = world.deployment()["metadata"]["namespace"]
+    return found
+
+
+async def test_weights_are_looked_up_with_the_secret_that_the_model_names(guarded: Any) -> None:
+    secret = {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    await guarded.cluster.create(objects.SECRET, secret)
+    await guarded.settle()
+    assert guarded.models.credentials["hf://org/model"] == {"HF_TOKEN": "hf_x"}
+    assert guarded.condition("ModelCached")[0] == "True"
+
+
+async def test_adapters_are_looked_up_without_the_secret_of_the_model(guarded: Any) -> None:
+    await guarded.cluster.create(
+        objects.SECRET, {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    )
+    source = {"type": "URI", "uri": "s3://adapters/tone/"}
+    guarded.deployment()["spec"]["adapters"] = [{"name": "tone", "source": source}]
+    await guarded.settle()
+    assert guarded.models.credentials["s3://adapters/tone/"] == {}
+
+
+async def test_a_secret_that_is_not_there_is_told_and_waited_for(guarded: Any) -> None:
+    await guarded.settle()
+    assert guarded.condition("Stalled") == ("True", "CredentialsNotFound")
+    assert guarded.models.asked == []
+    await guarded.cluster.create(
+        objects.SECRET, {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    )
+    await guarded.settle()
+    assert guarded.condition("ModelCached")[0] == "True"
+
+
+async def test_a_secret_that_may_not_be_read_is_told_with_the_value_that_lets_it(guarded: Any) -> None:
+    guarded.cluster.forbidden["Secret"] = errors.ClusterForbidden("GET secrets/hub", "no rights")
+    await guarded.settle()
+    assert guarded.condition("Stalled") == ("True", "CredentialsForbidden")
+    conditions = guarded.deployment()["status"]["conditions"]
+    (message,) = [each["message"] for each in conditions if each["type"] == "Stalled"]
+    assert "operator.readSecrets" in message
+    assert "spec.model.revision" in message
