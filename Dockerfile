@@ -23,11 +23,11 @@ COPY services/data/pyproject.toml services/data/
 COPY services/local/pyproject.toml services/local/
 
 FROM build AS build-operator
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-operator s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-operator s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY operator operator
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-operator s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-operator s3 gs hf
 
 FROM build AS build-router
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-inference
@@ -37,43 +37,43 @@ COPY services/inference services/inference
 RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-inference
 
 FROM build AS build-engine
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-inference llamacpp s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-inference llamacpp s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/inference services/inference
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-inference llamacpp s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-inference llamacpp s3 gs hf
 
 FROM build AS build-retrieval
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-retrieval postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-retrieval postgresql s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/retrieval services/retrieval
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-retrieval postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-retrieval postgresql s3 gs hf
 
 FROM build AS build-evaluation
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-evaluation postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-evaluation postgresql s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/evaluation services/evaluation
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-evaluation postgresql s3 gs hf
 
 FROM build AS build-data
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-data postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-data postgresql s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/data services/data
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-data postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-data postgresql s3 gs hf
 
 FROM build AS build-finetuning
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning postgresql s3 gs hf
 COPY protos/gen protos/gen
 COPY services/runtime services/runtime
 COPY services/finetuning services/finetuning
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-finetuning postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync package touchstone-finetuning postgresql s3 gs hf
 
 # PyTorch and what it needs of CUDA; our own packages lie beside them, so that a change of code does not make 5 GB anew.
 FROM build AS build-trainer
-RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning train nf4 postgresql s3 hf
+RUN --mount=type=secret,id=certificates,target=/run/certificates.crt sync dependencies touchstone-finetuning train nf4 postgresql s3 gs hf
 
 FROM build AS build-trainer-packages
 COPY protos/gen protos/gen

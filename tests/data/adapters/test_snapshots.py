@@ -49,6 +49,19 @@ def test_the_same_snapshot_is_kept_once(bench: Any, make_spec: Any) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
 
+def test_a_snapshot_in_google_storage_is_the_one_on_the_disk(bench: Any, make_spec: Any, google_storage: str) -> None:
+    uri = bench.write("in.jsonl", ROWS)
+    here = bench.run(make_spec(uri, ("length", {"min_words": 1})), "here")
+    there = bench.run(make_spec(uri, ("length", {"min_words": 1}), output_uri=f"{google_storage}/letters"), "there")
+    assert there.state is JobState.SUCCEEDED, there.error
+    assert there.snapshot_uri == f"{google_storage}/letters/{here.snapshot.digest.removeprefix('sha256:')}"
+
+
+def test_a_place_that_takes_no_snapshot_is_told_before_anything_is_read(bench: Any, make_spec: Any) -> None:
+    spec = make_spec(f"file://{bench.root}/absent.jsonl", "fix-text", output_uri="file:///elsewhere/data")
+    assert bench.run(spec).error["reason"] == "UriInvalid"
+
+
 def test_outputs_outside_the_root_are_refused(bench: Any, make_spec: Any) -> None:
     spec = make_spec(bench.write("in.jsonl", ROWS), "fix-text", output_uri="file:///elsewhere/data")
     pipeline = bench.run(spec)

@@ -73,3 +73,17 @@ def test_a_place_that_cannot_be_written_leaves_nothing_half(
     (tmp_path / "out").write_text("a file where a folder should be")
     with pytest.raises(OutputPushFailed, match="could not be written"):
         FolderOutputs(sources).publish(made, f"file://{tmp_path}/out")
+
+
+def test_what_is_published_to_google_has_its_digest(sources: ArtefactSources, made: Path, google_storage: str) -> None:
+    outputs = FolderOutputs(sources)
+    outputs.check(f"{google_storage}/out")
+    published = outputs.publish(made, f"{google_storage}/out")
+    found = sources.fetch(Source(uri=published.uri))
+    assert found.digest == published.digest
+    assert (found.path / "inner" / "weights").read_bytes() == b"abc"
+
+
+def test_a_bucket_that_is_not_there_is_told(sources: ArtefactSources, made: Path, google_storage: str) -> None:
+    with pytest.raises(OutputPushFailed, match="could not be written"):
+        FolderOutputs(sources).publish(made, f"{google_storage}-of-nobody/out")

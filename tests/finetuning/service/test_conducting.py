@@ -12,6 +12,7 @@ from touchstone_finetuning.core.progress import Progress, Stage
 from touchstone_finetuning.core.recipe import MergeType, Method
 from touchstone_finetuning.core.spec import Merge, Merged, Source, TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
+from touchstone_runtime.artefacts import UriInvalid
 from touchstone_runtime.errors import DomainError
 from touchstone_runtime.jobs import Cancelled, Preempted
 
@@ -64,6 +65,18 @@ def test_a_base_that_changed_between_attempts_is_not_trained_on(conductor: Condu
         conductor.conduct(spec("steps 5"), Told())
     assert not raised.value.is_retryable
     conductor.conduct(spec("steps 5", run="uid-2"), Told())
+
+
+@pytest.mark.parametrize(
+    ("output", "cause"), [("adl://lake/out", "cannot be opened"), ("file:///somewhere/else", "must lie below")]
+)
+def test_a_place_that_takes_no_result_is_told_before_anything_is_trained(
+    conductor: Conductor, spec: Spec, tmp_path: Path, output: str, cause: str
+) -> None:
+    """A store whose client was missing was found out when the training was done, and the result was lost."""
+    with pytest.raises(UriInvalid, match=cause):
+        conductor.conduct(spec("steps 3", output_uri=output), Told())
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_cancelled_training_is_killed_and_its_checkpoints_stay(conductor: Conductor, spec: Spec) -> None:

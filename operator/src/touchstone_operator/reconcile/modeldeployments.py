@@ -37,8 +37,8 @@ from touchstone_operator.reconcile.manifests import read as read_manifests
 from touchstone_operator.reconcile.outcome import Outcome
 
 _WITHOUT_SECRETS = (
-    "Give the digest of the weights in spec.model.revision, so that they need not be looked up, or let the operator read "
-    "Secrets: chart value operator.readSecrets."
+    "Give the digest of the weights in spec.model.revision, so that they need not be looked up, or let the operator "
+    "read Secrets: chart value operator.readSecrets."
 )
 
 

@@ -516,6 +516,15 @@ class Reporter(Protocol):
 class Shelf(Protocol):
     """Where snapshots are kept."""
 
+    def check(self, spec: PipelineSpec) -> None:
+        """See that a snapshot can be kept, before anything is made.
+
+        Raises:
+            UriInvalid: Its place may not be written to, or what its scheme needs is not installed.
+            StoreUnavailable: The store does not take the worker's credentials.
+        """
+        ...
+
     def begin(self, spec: PipelineSpec) -> AbstractContextManager[SnapshotFolder]:
         """Begin a snapshot; what is not kept at the end is removed."""
         ...

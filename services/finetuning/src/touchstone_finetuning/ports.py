@@ -141,6 +141,15 @@ class Published(NamedTuple):
 class Outputs(Protocol):
     """Puts artefacts where they are kept."""
 
+    def check(self, uri: str) -> None:
+        """See that an address can be published to, before anything is trained.
+
+        Raises:
+            UriInvalid: It may not be written to, or what its scheme needs is not installed.
+            OutputPushFailed: Its store does not take the worker's credentials.
+        """
+        ...
+
     def publish(self, folder: Path, uri: str) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once.
 

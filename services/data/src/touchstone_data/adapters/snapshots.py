@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import fsspec
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 from touchstone_runtime import durable
-from touchstone_runtime.artefacts import places
+from touchstone_runtime.artefacts import places, remote
 from touchstone_runtime.artefacts.caching import digest_file
 from touchstone_runtime.snapshots import MANIFEST
 
@@ -50,13 +49,22 @@ class SnapshotShelf:
         self._work_dir = work_dir
         self._file_root = file_root.resolve()
 
+    def check(self, spec: PipelineSpec) -> None:
+        """See that a snapshot can be kept."""
+        uri = self._place(spec)
+        if spec.output_uri:
+            places.check(uri, self._file_root)
+        try:
+            remote.place(uri)
+        except OSError as error:
+            raise errors.StoreUnavailable(uri, str(error)) from error
+
     @contextmanager
     def begin(self, spec: PipelineSpec) -> Iterator["Folder"]:
         """Begin a snapshot."""
-        uri = spec.output_uri.rstrip("/") or f"{self._artefacts_uri}/datasets/{spec.name}"
+        self.check(spec)
+        uri = self._place(spec)
         if uri.startswith("file://"):
-            if spec.output_uri:
-                places.check(uri, self._file_root)
             base = Path(uri.removeprefix("file://"))
             aside = base / f".partial-{uuid.uuid4().hex}"  # beside its place, so that it can be renamed
         else:
@@ -66,6 +74,9 @@ class SnapshotShelf:
             yield Folder(aside, uri)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def _place(self, spec: PipelineSpec) -> str:
+        return spec.output_uri.rstrip("/") or f"{self._artefacts_uri}/datasets/{spec.name}"
 
 
 class Folder:
@@ -132,11 +143,12 @@ class Folder:
             durable.sync(place.parent)
 
     def _upload(self, uri: str) -> None:
-        filesystem, place = fsspec.core.url_to_fs(uri)
-        if filesystem.exists(f"{place}/{MANIFEST_FILE}"):
-            return
-        for path in sorted(self._aside.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
-            filesystem.put_file(str(path), f"{place}/{path.name}")
+        filesystem, place = remote.place(uri)
+        with remote.os_errors():
+            if filesystem.exists(f"{place}/{MANIFEST_FILE}"):
+                return
+            for path in sorted(self._aside.iterdir(), key=lambda path: path.name == MANIFEST_FILE):
+                filesystem.put_file(str(path), f"{place}/{path.name}")
 
     def _file(self, path: str, split: str) -> SnapshotFile:
         place = self._aside / path

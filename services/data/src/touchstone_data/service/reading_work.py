@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from touchstone_data import errors
 from touchstone_data.core.accounts import SourceCount, UnitAccount
 from touchstone_data.core.records import Drop, Record
-from touchstone_data.ports import Left, Sources
+from touchstone_data.ports import Left, Shelf, Sources
 from touchstone_data.service.working import Task
 
 READING_STEP = "read"
@@ -17,11 +17,13 @@ BEAT_RECORDS = 1000
 class Reading:
     """Reads sources, one after another; one shard is in memory at a time."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, shelf: Shelf) -> None:
         self._sources = sources
+        self._shelf = shelf
 
     def __call__(self, task: Task) -> UnitAccount:
-        """Write the shards of stage 0."""
+        """Write the shards of stage 0, if there is a place for what comes of them."""
+        self._shelf.check(task.spec)
         shards = _Shards(task)
         found = []
         for source in task.spec.sources:

@@ -73,7 +73,7 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
         Course(pipelines, jobs, sender, steps),
         FolderWorkshops(settings.work_dir / "shards"),
         {
-            StageKind.READ: Reading(sources),
+            StageKind.READ: Reading(sources, shelf),
             StageKind.WORK: ShardWork(maker, loop.run(_models(settings, loop)), trials),
             StageKind.DECIDE: Deciding(maker),
             StageKind.WRITE: Writing(

@@ -4,9 +4,8 @@ import shutil
 import uuid
 from pathlib import Path
 
-import fsspec
 from touchstone_runtime import durable
-from touchstone_runtime.artefacts import caching
+from touchstone_runtime.artefacts import caching, remote
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.ports import Published, Sources
@@ -23,6 +22,16 @@ class FolderOutputs:
         """
         self._sources = sources
 
+    def check(self, uri: str) -> None:
+        """See that an address can be published to: that it may be, and that what its scheme needs is here."""
+        try:
+            if uri.startswith("file://"):
+                self._sources.own_file(uri)
+            else:
+                remote.place(uri)
+        except OSError as error:
+            raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
+
     def publish(self, folder: Path, uri: str) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once."""
         digest = caching.digest_folder(folder)
@@ -31,8 +40,9 @@ class FolderOutputs:
             if uri.startswith("file://"):
                 _copy(folder, self._sources.own_file(uri) / name)
             else:
-                filesystem, root = fsspec.core.url_to_fs(uri)
-                filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
+                filesystem, root = remote.place(uri)
+                with remote.os_errors():
+                    filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
         except OSError as error:
             raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

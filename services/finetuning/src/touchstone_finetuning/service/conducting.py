@@ -67,6 +67,7 @@ class Conductor:
         """
         progress = Progress()
         tell(progress)
+        self.outputs.check(spec.output_uri)
         self.workspaces.sweep()
         base = self.sources.fetch(spec.base)
         with self.workspaces.enter(spec.run) as workspace:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import httpx
 
-from touchstone_runtime.artefacts import credentials, uris
+from touchstone_runtime.artefacts import credentials, remote, uris
 from touchstone_runtime.artefacts.faults import ArtefactNotFound, ArtefactUnavailable, UriInvalid
 from touchstone_runtime.artefacts.uris import Address
 
@@ -182,14 +181,13 @@ def _filesystem(address: Address, workplace: Path, told: Told, secret: Mapping[s
     path = workplace / "body"
     options = credentials.storage_options(address, secret)
     try:
-        filesystem, location = fsspec.core.url_to_fs(f"{address.scheme}://{address.location}", **options)
-        if address.is_folder:
-            with _watching(path, told):
-                filesystem.get(f"{location.rstrip('/')}/", f"{path}/", recursive=True)
-        else:
-            filesystem.get_file(location, str(path))
-    except ImportError as error:
-        raise UriInvalid(address.uri, f"needs the extra touchstone-runtime[{address.scheme}]") from error
+        filesystem, location = remote.place(f"{address.scheme}://{address.location}", **options)
+        with remote.os_errors():
+            if address.is_folder:
+                with _watching(path, told):
+                    filesystem.get(f"{location.rstrip('/')}/", f"{path}/", recursive=True)
+            else:
+                filesystem.get_file(location, str(path))
     except FileNotFoundError as error:
         raise ArtefactNotFound(address.uri) from error
     except OSError as error:

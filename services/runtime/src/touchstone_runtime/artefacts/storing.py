@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-import fsspec
-
+from touchstone_runtime.artefacts import remote
 from touchstone_runtime.artefacts.faults import ArtefactNotFound, ArtefactUnavailable, UriInvalid
 
 T = TypeVar("T")
@@ -20,9 +19,9 @@ class ArtefactStore:
     def __init__(self, uri: str) -> None:
         self._uri = uri.rstrip("/")
         try:
-            self._filesystem, self._root = fsspec.core.url_to_fs(self._uri)
-        except (ImportError, ValueError) as error:
-            raise UriInvalid(uri, f"is not the address of a store: {error}") from error
+            self._filesystem, self._root = remote.place(self._uri)
+        except OSError as error:
+            raise ArtefactUnavailable(uri, str(error)) from error
 
     def url(self, path: str) -> str:
         """Return the URI of a file."""
@@ -77,7 +76,8 @@ class ArtefactStore:
 
     async def _run(self, path: str, call: Callable[[], T]) -> T:
         try:
-            return await asyncio.to_thread(call)
+            with remote.os_errors():
+                return await asyncio.to_thread(call)
         except FileNotFoundError as error:
             raise ArtefactNotFound(self.url(path)) from error
         except OSError as error:
