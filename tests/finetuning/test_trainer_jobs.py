@@ -135,11 +135,12 @@ def test_a_worker_whose_claim_was_lost_leaves_the_trainer_alone(
 def test_a_job_of_another_recipe_is_gone_before_the_next_trainer_begins(
     on_cluster: Conductor, run: Spec, mine: Any
 ) -> None:
-    first = Attempt(on_cluster, run("steps 3", "wait"))
+    script = ("steps 3", "wait", "steps 4")
+    first = Attempt(on_cluster, run(*script))
     first.until(is_at(3))
     (old,) = mine()
     first.say(Preempted())
-    second = Attempt(on_cluster, run("steps 3", "wait", "steps 4", hyperparameters=Hyperparameters(epochs=2)))
+    second = Attempt(on_cluster, run(*script, hyperparameters=Hyperparameters(epochs=2)))
     assert "another trainer" in second.until(lambda each: "another" in each.waits_for).waits_for
     second.result()  # the scripted trainer ends with a fault where it is not alone
     assert old["metadata"]["uid"] not in {pod["metadata"]["uid"] for pod in mine()}
