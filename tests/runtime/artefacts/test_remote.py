@@ -97,6 +97,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.is_away = False
+        self.broken = ""
+        """A file that is not given."""
         self.tokens: list[str] = []
         paths = [
             Route("/org/model/resolve/{revision}/{path:path}", self.resolve, methods=["GET", "HEAD"]),
@@ -108,7 +110,7 @@ class Hub:
 
     async def resolve(self, request: Request) -> Response:
         self.tokens.append(request.headers.get("authorization", ""))
-        if self.is_away:
+        if self.is_away or request.path_params["path"] == self.broken:
             return Response(status_code=522)  # what the hub's network answers; its client does not insist on it
         headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{DIGEST}"', "Accept-Ranges": "bytes"}
         if request.path_params["path"] not in FILES:
@@ -153,13 +155,38 @@ async def test_an_object_is_fetched_with_the_keys_of_a_secret(tmp_path: Path) ->
     assert found.path.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("uri", ["s3://models/small/model.gguf", "hf://org/model"])
-async def test_credentials_that_a_source_does_not_take_are_refused_with_those_that_it_does(
-    tmp_path: Path, uri: str
+@pytest.mark.parametrize(
+    ("uri", "secret", "advice"),
+    [
+        ("hf://org/model", {"token": "t"}, "needs HF_TOKEN"),
+        ("hf://org/model", {"HF_TOKEN": " \n"}, "needs HF_TOKEN"),
+        ("s3://models/model.gguf", {"AWS_ACCESS_KEY_ID": "team-a"}, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+        ("s3://models/model.gguf", {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "s", "AWS_ENDPOINT_URL": "x"}, "https://"),
+        ("gs://models/model.gguf", {"HF_TOKEN": "t"}, "remove the reference"),
+    ],
+)  # fmt: skip
+async def test_credentials_that_a_source_does_not_take_are_refused_with_what_it_needs(
+    tmp_path: Path, uri: str, secret: dict[str, str], advice: str
 ) -> None:
-    keys = "HF_TOKEN" if uri.startswith("hf") else "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
-    with pytest.raises(CredentialsUnusable, match=keys):
-        await Resolver(tmp_path).resolve(uri, credentials={"token": "t"})
+    with pytest.raises(CredentialsUnusable, match=advice):
+        await Resolver(tmp_path).resolve(uri, credentials=secret)
+
+
+async def test_an_endpoint_of_a_secret_never_sees_the_keys_of_who_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "platform")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    seen: list[str] = []
+
+    async def note(request: Request) -> Response:
+        seen.append(request.headers.get("authorization", ""))
+        return Response(status_code=403)
+
+    async with served(Starlette(routes=[Route("/{rest:path}", note, methods=["GET", "HEAD"])])) as url:
+        with pytest.raises(CredentialsUnusable):
+            await Resolver(tmp_path).resolve("s3://models/model.gguf", credentials={"AWS_ENDPOINT_URL": url})
+    assert seen == []
 
 
 @pytest.fixture
@@ -181,6 +208,21 @@ async def fetched(folder: Path, location: str, credentials: Mapping[str, str] | 
 async def test_a_file_of_a_repository_is_fetched_with_the_secrets_token(hub: Hub, tmp_path: Path) -> None:
     assert await fetched(tmp_path, f"org/model@{COMMIT}/model.gguf", {"HF_TOKEN": "hf_x"}) == CONTENT
     assert set(hub.tokens) == {"Bearer hf_x"}
+
+
+async def test_half_a_repository_is_not_taken_for_the_whole_when_the_hub_goes_away(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.broken = "model-00002.safetensors"
+    with pytest.raises(ArtefactUnavailable):
+        await Resolver(tmp_path).resolve(f"hf://org/model@{COMMIT}")
+    with monkeypatch.context() as away:
+        away.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+        with pytest.raises(ArtefactUnavailable):
+            await Resolver(tmp_path).resolve(f"hf://org/model@{COMMIT}")
+    hub.broken = ""
+    found = await Resolver(tmp_path).resolve(f"hf://org/model@{COMMIT}")
+    assert (found.path / "model-00002.safetensors").read_bytes() == CONTENT
 
 
 async def test_of_a_repository_weights_are_fetched_and_no_code(hub: Hub, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
+from touchstone_runtime import revisions
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.errors import DomainError
 from touchstone_runtime.revisions import Digest
@@ -15,19 +16,22 @@ class ModelDigests:
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
-        self._running: dict[str, asyncio.Task[Digest]] = {}
+        self._running: dict[tuple[str, str], asyncio.Task[Digest]] = {}
+        """By address and by the digest of the credentials: who has others asks for himself."""
 
     async def digest(self, uri: str, *, credentials: Mapping[str, str]) -> Digest:
         """Find out the digest of weights."""
-        task = self._running.get(uri)
+        key = (uri, revisions.digest_json(dict(credentials)))
+        task = self._running.get(key)
         if task is None:
-            task = self._running[uri] = asyncio.create_task(self._resolve(uri, credentials))
+            task = self._running[key] = asyncio.create_task(self._resolve(uri, credentials))
         if not task.done():
             raise errors.ModelUnresolved(uri, "The weights are being fetched.")
+        if task.exception():
+            del self._running[key]
         try:
             return task.result()
         except DomainError as error:
-            del self._running[uri]
             if error.is_retryable:
                 raise errors.ModelUnresolved(uri, error.message) from error
             raise errors.ModelNotFound(uri, error.message) from error

@@ -38,7 +38,7 @@ from touchstone_operator.reconcile.outcome import Outcome
 
 _WITHOUT_SECRETS = (
     "Give the digest of the weights in spec.model.revision, so that they need not be looked up, or let the operator "
-    "read Secrets: chart value operator.readSecrets."
+    "read it: by a RoleBinding in this namespace, or everywhere by the chart's value operator.readSecrets."
 )
 
 

@@ -9,17 +9,14 @@ from typing import Any
 from touchstone_runtime.artefacts.faults import CredentialsUnusable
 from touchstone_runtime.artefacts.uris import Address
 
+_PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 KEYS = {
     "hf": ("HF_TOKEN",),
-    "s3": (
-        "AWS_ACCESS_KEY_ID",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "AWS_DEFAULT_REGION",
-        "AWS_ENDPOINT_URL",
-    ),
+    "s3": (*_PAIR, "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
 }
 """By scheme. Others take none: what may be read there goes by the identity of the pod."""
+NEEDED = {"hf": ("HF_TOKEN",), "s3": _PAIR}
+"""Those without which none is used: keys of who reads the Secret, in place of them, would be shown to its endpoint."""
 
 
 def hub_token(address: Address, credentials: Mapping[str, str]) -> str | None:
@@ -35,11 +32,13 @@ def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[st
     """Return fsspec's options for an address of object storage; none: by the environment.
 
     Raises:
-        CredentialsUnusable: There are credentials, and none that this storage takes.
+        CredentialsUnusable: There are credentials, and not those that this storage needs, or its endpoint is no URL.
     """
     if not credentials:
         return {}
     usable = _usable(address, credentials)
+    if not usable.get("AWS_ENDPOINT_URL", "https://").startswith(("https://", "http://")):
+        raise CredentialsUnusable(address.uri, "AWS_ENDPOINT_URL must begin with https:// or http://")
     region = usable.get("AWS_DEFAULT_REGION")
     options = {
         "key": usable.get("AWS_ACCESS_KEY_ID"),
@@ -52,8 +51,10 @@ def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[st
 
 
 def _usable(address: Address, credentials: Mapping[str, str]) -> dict[str, str]:
-    keys = KEYS.get(address.scheme, ())
-    usable = {key: credentials[key].strip() for key in keys if credentials.get(key)}
-    if credentials and not usable:
-        raise CredentialsUnusable(address.uri, keys)
+    stripped = {key: credentials.get(key, "").strip() for key in KEYS.get(address.scheme, ())}
+    usable = {key: value for key, value in stripped.items() if value}
+    needed = NEEDED.get(address.scheme, ())
+    if credentials and not (needed and usable.keys() >= set(needed)):
+        advice = f"The Secret needs {' and '.join(needed)}" if needed else "It takes none: remove the reference"
+        raise CredentialsUnusable(address.uri, advice)
     return usable

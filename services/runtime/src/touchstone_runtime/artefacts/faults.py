@@ -1,7 +1,5 @@
 """What can go wrong with an artefact."""
 
-from collections.abc import Sequence
-
 from touchstone_runtime import errors
 from touchstone_runtime.errors import Violation
 
@@ -46,10 +44,9 @@ class UriInvalid(errors.Invalid):
 
 
 class CredentialsUnusable(errors.FailedPrecondition):
-    """None of the credentials is one that the source takes."""
+    """The credentials are not those that the source takes."""
 
     reason = "CREDENTIALS_UNUSABLE"
 
-    def __init__(self, uri: str, keys: Sequence[str]) -> None:
-        advice = f"A Secret for it has the keys {', '.join(keys)}" if keys else "It takes none: remove the reference"
+    def __init__(self, uri: str, advice: str) -> None:
         super().__init__(f"{uri} cannot be fetched with these credentials. {advice}.", metadata={"uri": uri})
