@@ -125,6 +125,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
             "TOUCHSTONE_LISTEN": f"127.0.0.1:{port}",
             "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json(),
             "TOUCHSTONE_KV_BUFFER_DEVICE": "cpu",
+            "TOUCHSTONE_MIN_REMOTE_PROMPT_TOKENS": "256",  # the prompts of these tests are longer, by little
             **environ,
         }
         with log.open("wb") as output:

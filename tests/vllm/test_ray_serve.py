@@ -42,6 +42,7 @@ def address(weights: Any, free_port: Any) -> Iterator[str]:
             "TOUCHSTONE_LISTEN": f"127.0.0.1:{ports[name]}",
             "TOUCHSTONE_REVISION_MANIFEST": manifest,
             "TOUCHSTONE_KV_BUFFER_DEVICE": "cpu",
+            "TOUCHSTONE_MIN_REMOTE_PROMPT_TOKENS": "256",
             "UCX_TLS": "tcp,self",
             "VLLM_NIXL_SIDE_CHANNEL_PORT": str(free_port()),
             "VLLM_CPU_OMP_THREADS_BIND": str(core),
