@@ -389,36 +389,3 @@ async def test_a_quota_that_is_too_small_is_told_by_a_condition(kubernetes: Any,
         "a condition about the quota",
     )
     kubernetes.kubectl("delete", "namespace", "small", "--wait=false")
-
-
-async def test_a_secret_that_does_not_open_the_weights_is_told_with_the_keys_that_would(
-    kubernetes: Any, release: Any
-) -> None:
-    deployment = {
-        "apiVersion": "touchstone.dev/v1alpha1",
-        "kind": "ModelDeployment",
-        "metadata": {"name": "behind-credentials"},
-        "spec": {
-            "model": {"uri": "hf://example/private", "credentialsSecretRef": {"name": "hub"}},
-            "engine": {"type": "LlamaCpp"},
-            "serving": {"mode": "Aggregated", "aggregated": {"replicas": 1}},
-        },
-    }
-
-    def told() -> str:
-        message: str = kubernetes.condition("modeldeployment", "behind-credentials", "ModelCached").get("message", "")
-        return message
-
-    reads = ("touchstone-reads-hub", "-n", "default")
-    kubernetes.kubectl("create", "role", *reads, "--verb", "get", "--resource", "secrets", "--resource-name", "hub")
-    operator = ("--serviceaccount", "touchstone:touchstone-operator")
-    kubernetes.kubectl("create", "rolebinding", *reads, "--role", "touchstone-reads-hub", *operator)
-    kubernetes.apply(deployment)
-    kubernetes.until(lambda: "The Secret hub" in told(), "word of the Secret that is not there")
-    kubernetes.kubectl("create", "secret", "generic", "hub", "-n", "default", "--from-literal=token=hf_x")
-    # Nothing watches Secrets: a change of the object has it looked at before its time.
-    kubernetes.kubectl(
-        "annotate", "modeldeployment", "behind-credentials", "-n", "default", "touchstone.dev/force-sync=1"
-    )
-    kubernetes.until(lambda: "HF_TOKEN" in told(), "word of the keys")
-    kubernetes.kubectl("delete", "modeldeployment/behind-credentials", "secret/hub", "-n", "default")
