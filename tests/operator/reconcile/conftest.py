@@ -6,6 +6,7 @@ can be told to fail right after its n-th write, as if the operator had been kill
 
 import asyncio
 import copy
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -568,6 +569,12 @@ class World:
     def condition(self, kind: str) -> tuple[str, str]:
         found = next((c for c in self.status().get("conditions", ()) if c["type"] == kind), {})
         return found.get("status", ""), found.get("reason", "")
+
+    def bundle(self) -> JsonObject:
+        """What the stable revision is made of, as its manifest has it."""
+        kept = self.cluster.objects["ConfigMap", NAMESPACE, self.status()["stableRevision"]]
+        found: JsonObject = json.loads(kept["data"]["manifest.json"])["bundle"]
+        return found
 
     def names(self, kind: str) -> list[str]:
         return sorted(name for found, _, name in self.cluster.objects if found == kind)

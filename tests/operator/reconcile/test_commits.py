@@ -1,6 +1,5 @@
 """A commit beside an address of the hub: what is served and trained from is that commit, not the newest."""
 
-import json
 from typing import Any
 
 import pytest
@@ -39,18 +38,12 @@ def serve(world: Any, commit: str) -> None:
     world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", spec)
 
 
-def bundle(world: Any) -> dict[str, Any]:
-    found = world.cluster.objects["ConfigMap", NAMESPACE, world.status()["stableRevision"]]["data"]["manifest.json"]
-    written: dict[str, Any] = json.loads(found)["bundle"]
-    return written
-
-
 async def test_a_deployment_serves_the_commit_it_names(world: Any) -> None:
     """The commit was dropped without a word: the newest of the repository was served."""
     serve(world, "abc123")
     await world.settle()
-    assert bundle(world)["model"]["uri"] == "hf://org/chat@abc123"
-    assert bundle(world)["adapters"][0]["uri"] == "hf://org/tone@abc123"
+    assert world.bundle()["model"]["uri"] == "hf://org/chat@abc123"
+    assert world.bundle()["adapters"][0]["uri"] == "hf://org/tone@abc123"
     assert sorted(set(world.models.asked)) == ["hf://org/chat@abc123", "hf://org/tone@abc123"]
 
 
@@ -63,7 +56,7 @@ async def test_another_commit_makes_another_revision_and_the_same_one_is_not_loo
     serve(world, "def456")
     await world.settle()
     assert world.status()["stableRevision"] != first
-    assert bundle(world)["model"]["uri"] == "hf://org/chat@def456"
+    assert world.bundle()["model"]["uri"] == "hf://org/chat@def456"
 
 
 async def test_a_job_trains_from_the_commit_it_names(world: Any) -> None:

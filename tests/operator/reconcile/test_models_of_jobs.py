@@ -1,6 +1,5 @@
 """A ModelDeployment whose model a FinetuneJob makes as a whole."""
 
-import json
 from typing import Any
 
 import pytest
@@ -32,17 +31,11 @@ async def tuned(world: Any, kind: str = "Model") -> None:
     world.cluster.set_status(objects.FINETUNE_JOB, "tune", status)
 
 
-def manifest(world: Any) -> dict[str, Any]:
-    found = world.cluster.objects["ConfigMap", NAMESPACE, world.status()["stableRevision"]]["data"]["manifest.json"]
-    bundle: dict[str, Any] = json.loads(found)["bundle"]
-    return bundle
-
-
 async def test_what_a_job_makes_is_served_with_its_lineage(world: Any) -> None:
     await tuned(world)
     world.cluster.put_spec(objects.MODEL_DEPLOYMENT, "chat", FROM_JOB)
     await world.settle()
-    model = manifest(world)["model"]
+    model = world.bundle()["model"]
     assert model == {"uri": model["uri"], "digest": MADE, "name": "chat", "finetune_job": "tune"}
     assert model["uri"].startswith("file:///out/")
     assert world.condition("ModelCached") == ("True", "Resolved")
@@ -58,7 +51,7 @@ async def test_traffic_stays_while_the_job_trains_and_moves_when_it_is_done(worl
     assert world.status()["stableRevision"] == before
     await tuned(world)
     await world.settle()
-    assert manifest(world)["model"]["digest"] == MADE
+    assert world.bundle()["model"]["digest"] == MADE
 
 
 async def test_a_job_that_made_an_adapter_has_made_no_model(world: Any) -> None:
@@ -79,7 +72,7 @@ async def test_a_revision_outlives_the_job_that_made_its_model(world: Any) -> No
     )
     await world.settle()
     assert world.status()["stableRevision"] != before
-    assert manifest(world)["model"]["digest"] == MADE
+    assert world.bundle()["model"]["digest"] == MADE
 
 
 @pytest.mark.parametrize("spec", [FROM_JOB, FROM_ADDRESS])

@@ -155,9 +155,10 @@ def _keep_base(source: Source, found: Fetched, workspace: Workspace) -> None:
     """
     mark = workspace.folder / BASE
     known = mark.read_text() if mark.exists() else ""
-    if known and known != found.digest:
+    if not known:
+        write_text(mark, found.digest)
+    elif known != found.digest:
         raise errors.BaseModelChanged(source.uri, known, found.digest)
-    write_text(mark, found.digest)
 
 
 def _result(ending: Ending) -> Result:
