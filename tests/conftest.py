@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import fsspec
 import pytest
 import sqlalchemy
@@ -119,6 +120,22 @@ def object_storage() -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         until_listening(port)
         yield f"http://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def team_storage() -> Iterator[dict[str, str]]:
+    """The keys of a Secret: an S3-compatible server with the bucket `team-a`, and the only key that opens it."""
+    port = free_port()
+    command = [sys.executable, str(Path(__file__).with_name("guarded_storage.py")), str(port), "team-a"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        until_listening(port)
+        url = f"http://127.0.0.1:{port}"
+        keys = {"aws_access_key_id": "team-a", "aws_secret_access_key": "never-to-be-seen"}
+        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **keys)
+        client.create_bucket(Bucket="team-a")
+        client.close()
+        yield {**{name.upper(): value for name, value in keys.items()}, "AWS_ENDPOINT_URL": url}
         server.terminate()
 
 

@@ -138,6 +138,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 ]
 CHAT, INDEX, TUNE, EVAL, SELECT = "ModelDeployment", "RagIndex", "FinetuneJob", "EvalRun", "ModelSelection"
 COMMIT = "revision must be a digest"
+KEYS = "remove credentialsSecretRef: only hf:// and s3:// take the keys of a Secret"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"engine.type": "External"}, "remove adapters"),
     (CHAT, {"adapters": GONE, "engine.type": "External", "serving": {"mode": "Disaggregated", "prefill": {}, "decode": {},
@@ -197,6 +198,9 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (TUNE, {"dataset.uri": GONE}, "set exactly one of uri and pipeline"),
     (TUNE, {"dataset": {"format": "ChatML", "digest": f"sha256:{'0' * 64}",
             "pipeline": {"sources": [{"name": "s", "uri": "file:///s"}], "steps": [{"name": "length"}]}}}, "remove digest, or set uri"),
+    (TUNE, {"baseModel": {"uri": "gs://models/base/", "credentialsSecretRef": {"name": "s"}}}, KEYS),
+    (TUNE, {"dataset.credentialsSecretRef": {"name": "s"}, "dataset.uri": "file:///a.jsonl"}, KEYS),
+    (TUNE, {"output": {"uri": "file:///out", "credentialsSecretRef": {"name": "s"}}}, KEYS),
     (TUNE, {"dataset.format": "Preference"}, "set dataset.format to ChatML or Alpaca"),
     (TUNE, {"method": {"type": "DPO"}}, "set dataset.format to Preference"),
     (TUNE, {"method": {"type": "ContinuedPretraining"}}, "set dataset.format to Text"),

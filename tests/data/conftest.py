@@ -43,7 +43,7 @@ from touchstone_runtime import channels
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.jobs import Job, JobState, JobStore, run_job
-from touchstone_runtime.testing import FakeClock
+from touchstone_runtime.testing import FakeClock, FakeSecrets
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -83,18 +83,19 @@ class Bench:
         self.steps = dict(steps or plugins.installed())
         self.pipelines = PipelineDatabase(self.jobs.engine, now=self.clock)
         self.queue = Queue()
+        self.secrets = FakeSecrets()
         self.course = Course(self.pipelines, self.jobs, self.queue, self.steps)
         self.desk = PipelineDesk(self.pipelines, self.course, self.steps)
         resolver = Resolver(root / "cache")
         tools = ResolverTools(resolver, file_root=root)
         maker = Maker(self.steps, tools)
-        shelf = SnapshotShelf(f"file://{root}/artefacts", root / "work", file_root=root)
+        shelf = SnapshotShelf(f"file://{root}/artefacts", root / "work", self.secrets, file_root=root)
         self.working = Working(
             self.pipelines,
             self.course,
             FolderWorkshops(root / "work" / "shards"),
             {
-                StageKind.READ: Reading(SourceFiles(resolver, file_root=root), shelf),
+                StageKind.READ: Reading(SourceFiles(resolver, self.secrets, file_root=root), shelf),
                 StageKind.WORK: ShardWork(maker, inference or NoModels(), trials or NoTrials()),
                 StageKind.DECIDE: Deciding(maker),
                 StageKind.WRITE: Writing(

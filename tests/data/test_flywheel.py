@@ -21,6 +21,7 @@ from touchstone_data.service.feedback import FeedbackDesk
 from touchstone_finetuning.core import records as training
 from touchstone_finetuning.core.recipe import Format
 from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.testing import FakeSecrets
 
 REVISION = "sha256:" + "5" * 64
 QUEUES = ("billing", "shipping", "returns")
@@ -47,7 +48,7 @@ class Wheel:
         self.exports_uri = f"file://{bench.root}/artefacts"
         record, exports = FeedbackDatabase(engine, now=bench.clock), ExportDatabase(engine)
         queues, store = QueueDatabase(engine, now=bench.clock), ExportShelf(self.exports_uri)
-        sources = SourceFiles(Resolver(bench.root / "cache"), file_root=bench.root)
+        sources = SourceFiles(Resolver(bench.root / "cache"), FakeSecrets(), file_root=bench.root)
         self.feedback = FeedbackDesk(record, exports, store, retention_days=180)
         self.annotations = AnnotationDesk(queues, record, sources)
         self.exporter = Exporter(exports, store, queues)

@@ -2,6 +2,7 @@
 own, the embedded API server and kubelet, whose Jobs are processes, too."""
 
 import asyncio
+import base64
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from touchstone_finetuning.adapters.datasets import FileDatasets
-from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi
+from touchstone_finetuning.adapters.kubernetes_jobs import KubernetesJobs
 from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience
 from touchstone_finetuning.adapters.outputs import FolderOutputs
 from touchstone_finetuning.adapters.sources import ArtefactSources
@@ -35,6 +36,7 @@ from touchstone_local.supervisor.adapters.processes import PodProcesses
 from touchstone_local.supervisor.core import plan
 from touchstone_local.supervisor.core.addresses import Addresses
 from touchstone_runtime.artefacts import Resolver
+from touchstone_runtime.testing import FakeSecrets
 
 SCRIPT = Path(__file__).with_name("scripted_trainer.py")
 NAMESPACE = "default"
@@ -43,13 +45,13 @@ NAMESPACE = "default"
 @pytest.fixture
 def conductor(tmp_path: Path) -> Conductor:
     """What runs trainings below a folder."""
-    sources = ArtefactSources(Resolver(tmp_path / "cache"), file_root=tmp_path)
+    sources = ArtefactSources(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=tmp_path)
     return Conductor(
         sources=sources,
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(tmp_path / "runs", retention=timedelta(days=1)),
         trainer=SubprocessTrainer((sys.executable, str(SCRIPT)), environ=os.environ),
-        outputs=FolderOutputs(sources),
+        outputs=FolderOutputs(sources, FakeSecrets()),
         machine=Machine(threads=1, image="trainer@sha256:1", code_version="1.2.3"),
         stop_seconds=10,
     )
@@ -89,11 +91,28 @@ class SmallCluster:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
-        self.api = KubernetesApi.connect(kubeconfig, NAMESPACE)
+        self.api = KubernetesJobs.connect(kubeconfig, NAMESPACE)
 
     def pods(self) -> list[dict[str, Any]]:
         """The pods of trainings."""
         return self.api.pods("touchstone.dev/run")
+
+    def keep_secret(self, name: str, keys: dict[str, str]) -> None:
+        """Do what `kubectl create secret generic` does."""
+
+        async def kept() -> None:
+            async with await Cluster.connect(self.kubeconfig) as cluster:
+                data = {key: base64.b64encode(value.encode()).decode() for key, value in keys.items()}
+                body = {
+                    "apiVersion": "v1",
+                    "kind": "Secret",
+                    "metadata": {"name": name},
+                    "type": "Opaque",
+                    "data": data,
+                }
+                await cluster.request("POST", f"/api/v1/namespaces/{NAMESPACE}/secrets", body=body, what="create")
+
+        asyncio.run(kept())
 
     def remove_job(self, name: str) -> None:
         """Do what `kubectl delete job` does."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import psutil
 import pytest
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
@@ -195,3 +196,39 @@ class TestOnACluster:
         await stub.CancelTraining(pb.CancelTrainingRequest(dispatch_id="uid-1"))
         await gone(processes)
         assert (await seen(stub, has_ended)).state == pb.TRAINING_STATE_CANCELLED
+
+
+class TestBehindCredentials:
+    """The base and the artefact lie in a store of a team's own, whose keys a Secret of the cluster holds."""
+
+    @pytest.fixture
+    def more(self, cluster: Any) -> dict[str, str]:
+        return {"KUBECONFIG": str(cluster.kubeconfig)}
+
+    @pytest.fixture
+    def asked(self, processes: Processes, team_storage: dict[str, str]) -> pb.StartTrainingRequest:
+        asked = request(processes.root, "steps 3")
+        store = fsspec.filesystem(
+            "s3", key="team-a", secret="never-to-be-seen", endpoint_url=team_storage["AWS_ENDPOINT_URL"]
+        )
+        store.put_file(str(processes.root / "base"), "team-a/base")
+        secret = pb.SecretReference(namespace="default", name="store")
+        asked.spec.base.CopyFrom(pb.BaseModel(uri="s3://team-a/base", credentials=secret))
+        asked.spec.output_uri = "s3://team-a/out"
+        asked.spec.output_credentials.CopyFrom(secret)
+        asked.spec.limits.max_attempts = 100
+        return asked
+
+    async def test_a_training_waits_for_its_secret_and_no_record_holds_what_it_says(
+        self, processes: Processes, stub: Any, asked: Any, cluster: Any, team_storage: dict[str, str]
+    ) -> None:
+        processes.worker()
+        await stub.StartTraining(asked, wait_for_ready=True)
+        await seen(stub, lambda training: training.attempts > 0 and training.state == pb.TRAINING_STATE_PENDING)
+        await asyncio.to_thread(cluster.keep_secret, "store", team_storage)
+        ended = await seen(stub, has_ended)
+        assert ended.state == pb.TRAINING_STATE_SUCCEEDED, ended.error
+        assert ended.artifact.uri.startswith("s3://team-a/out/")
+        kept = [path for path in processes.root.rglob("*") if path.is_file()]
+        assert kept
+        assert [path for path in kept if b"never-to-be-seen" in path.read_bytes()] == []

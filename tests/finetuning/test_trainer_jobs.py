@@ -18,7 +18,7 @@ import touchstone_finetuning
 import touchstone_runtime
 from kubernetes.client import ApiClient, Configuration
 from touchstone_finetuning import errors
-from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi
+from touchstone_finetuning.adapters.kubernetes_jobs import KubernetesJobs
 from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience
 from touchstone_finetuning.core.progress import Progress, Stage
 from touchstone_finetuning.core.recipe import Format, Hyperparameters, Method
@@ -26,6 +26,7 @@ from touchstone_finetuning.core.resources import Resources
 from touchstone_finetuning.core.results import TrainingResult
 from touchstone_finetuning.core.spec import Source, TrainingSpec
 from touchstone_finetuning.service.conducting import Conductor
+from touchstone_runtime.cluster.api import ClusterApi
 from touchstone_runtime.jobs import Cancelled, ClaimLost, Preempted
 
 pytestmark = pytest.mark.timeout(90)
@@ -307,7 +308,7 @@ def test_the_real_program_trains_as_a_job_and_is_taken_over(
 
 
 @contextmanager
-def refusing(code: int, message: str) -> Iterator[KubernetesApi]:
+def refusing(code: int, message: str) -> Iterator[KubernetesJobs]:
     """Serve a Kubernetes API without objects that refuses to make any."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -333,6 +334,6 @@ def refusing(code: int, message: str) -> Iterator[KubernetesApi]:
         thread.start()
         configuration = Configuration()
         configuration.host = f"http://127.0.0.1:{server.server_port}"
-        yield KubernetesApi(ApiClient(configuration=configuration), "default")
+        yield KubernetesJobs(ClusterApi(ApiClient(configuration=configuration)), "default")
         server.shutdown()
         thread.join()

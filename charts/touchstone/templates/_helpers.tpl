@@ -368,7 +368,8 @@ spec:
 {{/* A Role for what a component does in the scope, and its binding: (dict root component rules). */}}
 {{- define "touchstone.scopedRole" -}}
 {{- $isCluster := eq .root.Values.scope "Cluster" -}}
-{{- $name := printf "%s-%s" (include "touchstone.fullname" .root) .component -}}
+{{- $account := printf "%s-%s" (include "touchstone.fullname" .root) .component -}}
+{{- $name := printf "%s-%s" (include "touchstone.fullname" .root) (.name | default .component) -}}
 apiVersion: rbac.authorization.k8s.io/v1
 kind: {{ ternary "ClusterRole" "Role" $isCluster }}
 metadata:
@@ -396,6 +397,13 @@ roleRef:
   name: {{ ternary (printf "%s:%s" .root.Release.Namespace $name) $name $isCluster }}
 subjects:
   - kind: ServiceAccount
-    name: {{ $name }}
+    name: {{ $account }}
     namespace: {{ .root.Release.Namespace }}
+{{- end -}}
+
+{{/* Keys of stores that users name by credentialsSecretRef. */}}
+{{- define "touchstone.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
 {{- end -}}

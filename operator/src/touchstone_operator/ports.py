@@ -209,6 +209,8 @@ class PipelineRequest:
     namespace: str
     name: str
     pipeline: DataPipeline
+    secret: str = ""
+    """The Secret in the namespace with the keys of its sources and of its output; empty: none are needed."""
     models: Mapping[str, Measured] = field(default_factory=dict)
     """The revisions that its steps ask, by the pipeline's names of them."""
 
@@ -236,6 +238,8 @@ class DataSource:
     uri: str
     digest: str = ""
     """The expected one; empty: whatever is there."""
+    secret: str = ""
+    """The Secret in the job's namespace with the keys of its store; empty: none are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,6 +247,8 @@ class TrainingRequest:
     """A training to start."""
 
     dispatch_id: str
+    namespace: str
+    """Where the Secrets lie that its spec names."""
     run: str
     """Whose training it is: those of one run share their checkpoints."""
     spec: FinetuneJobSpec

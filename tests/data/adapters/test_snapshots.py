@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import boto3
 import fsspec
 import pytest
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.jobs import JobState
 
+SECRET = SecretReference(namespace="team-a", name="store")
 ROWS = [{"id": str(number), "text": f"text number {number}", "score": number / 2} for number in range(30)]
 
 
@@ -82,3 +85,35 @@ def test_columns_hold_all_types_that_fit_together(bench: Any, make_spec: Any, re
     assert [row["n"] for row in found.rows["train"]] == [1.0, 1.5, None]
     assert [row["more"] for row in found.rows["train"]] == [None, {"x": [1]}, None]
     assert found.manifest["columns"]["n"] == "double"
+
+
+def test_a_pipeline_reads_and_writes_its_stores_with_the_keys_of_a_secret(
+    bench: Any, make_spec: Any, team_storage: dict[str, str]
+) -> None:
+    bench.secrets.written[SECRET] = team_storage
+    here = bench.write("in.jsonl", ROWS)
+    endpoint = team_storage["AWS_ENDPOINT_URL"]
+    store = fsspec.filesystem("s3", key="team-a", secret="never-to-be-seen", endpoint_url=endpoint)
+    store.put_file(here.removeprefix("file://"), "team-a/in.jsonl")
+    open_spec = make_spec("s3://team-a/in.jsonl", ("length", {"min_words": 1}), output_uri="s3://team-a/letters")
+    (source,) = open_spec.sources
+    spec = replace(open_spec, sources=(replace(source, credentials=SECRET),), output_credentials=SECRET)
+    made = bench.run(spec, "with")
+    assert made.state is JobState.SUCCEEDED, made.error
+    manifest = store.cat(f"{made.snapshot_uri}/manifest.json")
+    assert made.snapshot.digest.encode() in manifest
+    kept = [path.read_bytes() for path in bench.root.rglob("*") if path.is_file()]
+    assert not [each for each in (manifest, *kept) if b"never-to-be-seen" in each]
+    plain = bench.run(make_spec(here, ("length", {"min_words": 1})), "plain")
+    assert plain.snapshot.files == made.snapshot.files
+
+
+def test_a_pipeline_waits_for_its_secret(bench: Any, make_spec: Any, team_storage: dict[str, str]) -> None:
+    spec = replace(
+        make_spec(bench.write("in.jsonl", ROWS), "fix-text", output_uri="s3://team-a/letters"),
+        output_credentials=SECRET,
+    )
+    assert bench.run(spec).state is JobState.PENDING
+    bench.secrets.written[SECRET] = team_storage
+    bench.clock.advance(3600)  # the pause is over
+    assert bench.run(spec).state is JobState.SUCCEEDED

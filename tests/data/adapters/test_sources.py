@@ -16,6 +16,7 @@ from touchstone_data.adapters.tools import ResolverTools
 from touchstone_data.core.records import Drop, Record
 from touchstone_data.core.spec import Source, SourceFormat
 from touchstone_runtime.artefacts import Resolver, UriInvalid
+from touchstone_runtime.testing import FakeSecrets
 
 ROWS = [{"id": "a", "text": "one, \u00fcber"}, {"id": "b", "text": "two"}]
 TABLE = 'id,text\na,"one, \u00fcber"\nb,two\n'
@@ -24,7 +25,7 @@ LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 
 @pytest.fixture
 def files(tmp_path: Path) -> SourceFiles:
-    return SourceFiles(Resolver(tmp_path / "cache"), file_root=tmp_path)
+    return SourceFiles(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=tmp_path)
 
 
 def write(folder: Path, name: str) -> Path:
@@ -104,7 +105,7 @@ def test_files_outside_the_root_are_refused_also_by_links(tmp_path: Path) -> Non
     inside.mkdir()
     secret = write(tmp_path, "in.jsonl")
     (inside / "link.jsonl").symlink_to(secret)
-    files = SourceFiles(Resolver(tmp_path / "cache"), file_root=inside)
+    files = SourceFiles(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=inside)
     for path in (secret, inside / "link.jsonl", inside / ".." / "in.jsonl", f"{inside}/%2e%2e/in.jsonl"):
         with pytest.raises(errors.SourceInvalid, match="must lie below"):
             read(files, Path(path))
@@ -114,7 +115,7 @@ def test_the_store_is_read_also_where_files_must_lie_elsewhere(tmp_path: Path) -
     for folder in ("files", "store/exports", "store/datasets/tickets/0a"):
         (tmp_path / folder).mkdir(parents=True)
     store = f"file://{tmp_path}/store"
-    files = SourceFiles(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", artefacts_uri=store)
+    files = SourceFiles(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=tmp_path / "files", artefacts_uri=store)
     tools = ResolverTools(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", artefacts_uri=store)
     for place in ("store/exports", "store/datasets/tickets/0a"):
         path = write(tmp_path / place, "in.jsonl")

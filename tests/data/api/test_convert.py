@@ -31,6 +31,19 @@ def test_what_is_written_is_what_was_read() -> None:
     assert convert.spec_from(pb.StartPipelineRequest(spec=convert.spec_to(spec))) == spec
 
 
+def test_secrets_are_named_and_those_that_nobody_would_read_are_refused() -> None:
+    message = request()
+    message.spec.sources[0].credentials.name = "store"
+    message.spec.output_credentials.CopyFrom(pb.SecretReference(namespace="team-a", name="store"))
+    spec = convert.spec_from(message)
+    assert convert.spec_from(pb.StartPipelineRequest(spec=convert.spec_to(spec))) == spec
+    assert [fault.field for fault in validation.spec_faults(spec, plugins.installed())] == [
+        "spec.sources[0].credentials.namespace",
+        "spec.sources[0].credentials",
+        "spec.output_credentials",
+    ]
+
+
 def test_tokens_are_not_counted_unless_that_is_asked() -> None:
     message = request()
     message.spec.report.ClearField("tokens")

@@ -192,6 +192,8 @@ async def test_faults_of_queues_come_back_by_field(doors: Doors, tmp_path: Path)
     elsewhere = data_pb.Source(name="x", uri="ftp://x/y", format=99)
     assert await fault(add(pb.AddItemsRequest(queue="q", source=elsewhere))) == ["source.format"]
     elsewhere.format = 0
+    keyed = data_pb.Source(name="x", uri="s3://x/y", credentials=data_pb.SecretReference(namespace="a", name="b"))
+    assert await fault(add(pb.AddItemsRequest(queue="q", source=keyed))) == ["source.credentials"]
     asked = pb.AddItemsRequest(queue="q", source=elsewhere, sample=-1)
     assert await fault(add(asked)) == ["source.uri", "sample"]
     outside = data_pb.Source(name="x", uri="file:///etc/hostname", format=data_pb.SOURCE_FORMAT_TEXT)

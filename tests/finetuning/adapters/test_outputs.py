@@ -1,6 +1,7 @@
 """Artefacts: one folder by its contents, there whole or not at all."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,16 @@ from touchstone_finetuning.adapters.outputs import FolderOutputs
 from touchstone_finetuning.adapters.sources import ArtefactSources
 from touchstone_finetuning.core.spec import Source
 from touchstone_finetuning.errors import OutputPushFailed
-from touchstone_runtime.artefacts import Resolver, UriInvalid
+from touchstone_runtime.artefacts import CredentialsUnusable, Resolver, UriInvalid
+from touchstone_runtime.cluster.references import SecretReference
+from touchstone_runtime.testing import FakeSecrets
+
+SECRET = SecretReference(namespace="team-a", name="store")
 
 
 @pytest.fixture
 def sources(tmp_path: Path) -> ArtefactSources:
-    return ArtefactSources(Resolver(tmp_path / "cache"), file_root=tmp_path)
+    return ArtefactSources(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=tmp_path)
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def made(tmp_path: Path) -> Path:
 def test_what_was_published_is_found_by_its_address_and_has_its_digest(
     tmp_path: Path, sources: ArtefactSources, made: Path
 ) -> None:
-    published = FolderOutputs(sources).publish(made, f"file://{tmp_path}/out")
+    published = FolderOutputs(sources, FakeSecrets()).publish(made, f"file://{tmp_path}/out", None)
     found = sources.fetch(Source(uri=published.uri))
     assert found.digest == published.digest
     assert (found.path / "inner" / "weights").read_bytes() == b"abc"
@@ -36,9 +41,9 @@ def test_what_was_published_is_found_by_its_address_and_has_its_digest(
 
 
 def test_the_same_contents_are_published_once(tmp_path: Path, sources: ArtefactSources, made: Path) -> None:
-    outputs = FolderOutputs(sources)
-    first = outputs.publish(made, f"file://{tmp_path}/out")
-    assert outputs.publish(made, f"file://{tmp_path}/out") == first
+    outputs = FolderOutputs(sources, FakeSecrets())
+    first = outputs.publish(made, f"file://{tmp_path}/out", None)
+    assert outputs.publish(made, f"file://{tmp_path}/out", None) == first
     assert len(list((tmp_path / "out").iterdir())) == 1
 
 
@@ -55,13 +60,13 @@ def test_an_address_cannot_climb_out_of_the_root_by_escapes(tmp_path: Path, sour
 
 def test_an_output_outside_the_root_is_refused(sources: ArtefactSources, made: Path) -> None:
     with pytest.raises(UriInvalid, match="must lie below"):
-        FolderOutputs(sources).publish(made, "file:///somewhere/else")
+        FolderOutputs(sources, FakeSecrets()).publish(made, "file:///somewhere/else", None)
 
 
 def test_what_the_platform_made_may_be_read_but_not_written(tmp_path: Path, made: Path) -> None:
     store = tmp_path / "store"
     shutil.copytree(made, store / "datasets")
-    sources = ArtefactSources(Resolver(tmp_path / "cache"), file_root=tmp_path / "files", store=store)
+    sources = ArtefactSources(Resolver(tmp_path / "cache"), FakeSecrets(), file_root=tmp_path / "files", store=store)
     assert sources.fetch(Source(uri=f"file://{store}/datasets")).path == store / "datasets"
     with pytest.raises(UriInvalid, match=r"must lie below .*/files$"):
         sources.own_file(f"file://{store}/datasets")
@@ -72,13 +77,13 @@ def test_a_place_that_cannot_be_written_leaves_nothing_half(
 ) -> None:
     (tmp_path / "out").write_text("a file where a folder should be")
     with pytest.raises(OutputPushFailed, match="could not be written"):
-        FolderOutputs(sources).publish(made, f"file://{tmp_path}/out")
+        FolderOutputs(sources, FakeSecrets()).publish(made, f"file://{tmp_path}/out", None)
 
 
 def test_what_is_published_to_google_has_its_digest(sources: ArtefactSources, made: Path, google_storage: str) -> None:
-    outputs = FolderOutputs(sources)
-    outputs.check(f"{google_storage}/out")
-    published = outputs.publish(made, f"{google_storage}/out")
+    outputs = FolderOutputs(sources, FakeSecrets())
+    outputs.check(f"{google_storage}/out", None)
+    published = outputs.publish(made, f"{google_storage}/out", None)
     found = sources.fetch(Source(uri=published.uri))
     assert found.digest == published.digest
     assert (found.path / "inner" / "weights").read_bytes() == b"abc"
@@ -86,4 +91,32 @@ def test_what_is_published_to_google_has_its_digest(sources: ArtefactSources, ma
 
 def test_a_bucket_that_is_not_there_is_told(sources: ArtefactSources, made: Path, google_storage: str) -> None:
     with pytest.raises(OutputPushFailed, match="could not be written"):
-        FolderOutputs(sources).publish(made, f"{google_storage}-of-nobody/out")
+        FolderOutputs(sources, FakeSecrets()).publish(made, f"{google_storage}-of-nobody/out", None)
+
+
+def test_a_store_is_read_and_written_with_the_keys_of_a_secret(
+    tmp_path: Path, made: Path, team_storage: Mapping[str, str]
+) -> None:
+    secrets = FakeSecrets({SECRET: team_storage})
+    sources = ArtefactSources(Resolver(tmp_path / "cache"), secrets, file_root=tmp_path)
+    outputs = FolderOutputs(sources, secrets)
+    outputs.check("s3://team-a/adapters", SECRET)
+    published = outputs.publish(made, "s3://team-a/adapters", SECRET)
+    found = sources.fetch(Source(uri=published.uri, credentials=SECRET))
+    assert found.digest == published.digest
+    assert (found.path / "inner" / "weights").read_bytes() == b"abc"
+    assert team_storage["AWS_SECRET_ACCESS_KEY"] not in published.uri
+
+
+def test_a_store_that_does_not_take_the_keys_of_a_secret_is_told(
+    sources: ArtefactSources, made: Path, team_storage: Mapping[str, str]
+) -> None:
+    outputs = FolderOutputs(sources, FakeSecrets({SECRET: {**team_storage, "AWS_ACCESS_KEY_ID": "team-b"}}))
+    with pytest.raises(OutputPushFailed, match="could not be written") as failed:
+        outputs.publish(made, "s3://team-a/adapters", SECRET)
+    assert team_storage["AWS_SECRET_ACCESS_KEY"] not in str(failed.value)
+
+
+def test_a_secret_without_the_keys_of_its_store_is_told_before_anything_is_trained(sources: ArtefactSources) -> None:
+    with pytest.raises(CredentialsUnusable, match="AWS_ACCESS_KEY_ID"):
+        FolderOutputs(sources, FakeSecrets({SECRET: {"HF_TOKEN": "t"}})).check("s3://team-a/adapters", SECRET)

@@ -182,7 +182,9 @@ def test_resources_and_queue_are_passed_on() -> None:
     asked = {"cpu": "4", "memory": "16Gi", "gpu": {"count": 2, "resourceName": "amd.com/gpu"}}
     spec = FinetuneJobSpec.model_validate(SPEC | {"resources": asked, "queue": "large"})
     source = DataSource(uri="file:///data.jsonl", digest="")
-    sent = finetuning.training_spec(TrainingRequest(dispatch_id="d", run="uid", spec=spec, data=source))
+    sent = finetuning.training_spec(
+        TrainingRequest(dispatch_id="d", namespace=NAMESPACE, run="uid", spec=spec, data=source)
+    )
     gpu = pb.Gpu(count=2, resource_name="amd.com/gpu")
     assert (sent.resources, sent.queue) == (pb.Resources(cpu="4", memory="16Gi", gpu=gpu), "large")
 
@@ -349,7 +351,7 @@ def test_the_spec_reaches_the_service_whole() -> None:
         }
     )
     source = DataSource(uri="file:///data.jsonl", digest=f"sha256:{'d' * 64}")
-    request = TrainingRequest(dispatch_id="uid-1-1", run="uid-1", spec=spec, data=source)
+    request = TrainingRequest(dispatch_id="uid-1-1", namespace=NAMESPACE, run="uid-1", spec=spec, data=source)
     assert finetuning.training_spec(request) == pb.TrainingSpec(
         run="uid-1",
         base=pb.BaseModel(uri=f"file:///model#sha256={'a' * 64}"),
@@ -412,3 +414,47 @@ def test_what_the_service_says_becomes_fields_of_the_status() -> None:
     assert read.provenance is not None
     assert read.provenance.base_model_digest == f"sha256:{'a' * 64}"
     assert read.notes == ("2 records were too long.",)
+
+
+SECRET = {"credentialsSecretRef": {"name": "store"}}
+
+
+async def test_the_keys_of_a_job_are_named_to_who_fetches_and_publishes(world: Any) -> None:
+    tune(
+        world,
+        baseModel={"uri": "hf://org/model", **SECRET},
+        dataset={"format": "ChatML", "uri": "s3://data/a.jsonl", **SECRET},
+        output={"uri": "s3://out", **SECRET},
+    )
+    await world.settle()
+    (request,) = world.finetuning.trainings.values()
+    sent = finetuning.training_spec(request)
+    store = pb.SecretReference(namespace=NAMESPACE, name="store")
+    assert (sent.base.credentials, sent.data.credentials, sent.output_credentials) == (store, store, store)
+
+
+def test_merged_models_are_fetched_with_the_keys_of_the_base() -> None:
+    models = [{"name": "a", "uri": "s3://models/a/"}, {"name": "b", "uri": "file:///b"}]
+    merge = {
+        "baseModel": {"uri": "s3://models/base/", **SECRET},
+        "method": {"type": "Merge", "merge": {"type": "Linear", "models": models}},
+    }
+    spec = FinetuneJobSpec.model_validate({"output": SPEC["output"], **merge})
+    sent = finetuning.training_spec(TrainingRequest(dispatch_id="d", namespace="team-a", run="u", spec=spec, data=None))
+    assert [each.model.HasField("credentials") for each in sent.merge.models] == [True, False]
+    assert not sent.HasField("output_credentials")
+
+
+@pytest.mark.parametrize(("output", "is_named"), [("s3://team-a/snapshots", True), (None, False)])
+async def test_the_keys_of_a_pipeline_open_its_own_stores_and_not_the_platforms(
+    world: Any, output: str | None, is_named: bool
+) -> None:
+    sources = [{"name": "own", "uri": "s3://raw/a.jsonl"}, {"name": "open", "uri": "https://example.org/b.jsonl"}]
+    tune(world, dataset={"format": "ChatML", "pipeline": {**PIPELINE, "sources": sources, "output": output}, **SECRET})
+    await world.settle()
+    (asked,) = world.data.pipelines.values()
+    written = data.pipeline_spec(asked)
+    assert [each.HasField("credentials") for each in written.sources] == [True, False]
+    assert written.HasField("output_credentials") is is_named
+    (request,) = world.finetuning.trainings.values()
+    assert bool(request.data.secret) is is_named

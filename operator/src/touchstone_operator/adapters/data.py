@@ -6,6 +6,7 @@ import grpc
 from google.protobuf import json_format
 from touchstone.data.v1 import data_service_pb2 as pb
 from touchstone.data.v1 import data_service_pb2_grpc as pb_grpc
+from touchstone_runtime.cluster import references
 
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
@@ -60,10 +61,11 @@ def pipeline_spec(request: PipelineRequest) -> pb.PipelineSpec:
     spec = request.pipeline
     return pb.PipelineSpec(
         name=request.name,
-        sources=[source(one) for one in spec.sources],
+        sources=[source(one, _secret(request, one.uri)) for one in spec.sources],
         text_fields=spec.text_fields or (),
         steps=[step(one) for one in spec.steps],
         output_uri=spec.output or "",
+        output_credentials=_secret(request, spec.output or ""),
         licence=spec.licence or "",
         models=[model(request, one) for one in spec.models or ()],
     )
@@ -76,7 +78,14 @@ def model(request: PipelineRequest, spec: PipelineModel) -> pb.Model:
     return pb.Model(name=spec.name, deployment=deployment, revision=found.name, digest=found.digest)
 
 
-def source(spec: PipelineSource) -> pb.Source:
+def _secret(request: PipelineRequest, uri: str) -> pb.SecretReference | None:
+    """Name the Secret to those addresses that take its keys."""
+    if not request.secret or not references.is_taken(uri):
+        return None
+    return pb.SecretReference(namespace=request.namespace, name=request.secret)
+
+
+def source(spec: PipelineSource, credentials: pb.SecretReference | None) -> pb.Source:
     """Write where records come from."""
     return pb.Source(
         name=spec.name,
@@ -85,6 +94,7 @@ def source(spec: PipelineSource) -> pb.Source:
         format=_FORMATS[spec.format],
         id_field=spec.id_field or "",
         licence=spec.licence or "",
+        credentials=credentials,
     )
 
 

@@ -5,10 +5,12 @@ from typing import Any
 import grpc
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
+from touchstone_runtime.cluster import references
 
 from touchstone_operator import errors
 from touchstone_operator.adapters import numbers
 from touchstone_operator.adapters.peers import TIMEOUT_SECONDS, ask
+from touchstone_operator.api.common import ObjectReference
 from touchstone_operator.api.finetunejob import BaseModelSource, Hyperparameters, LoRA, Merge, TrainingData
 from touchstone_operator.api.servings import Resources
 from touchstone_operator.objects import JsonObject
@@ -74,9 +76,10 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     spec = request.spec
     message = pb.TrainingSpec(
         run=request.run,
-        base=base(spec.base_model),
+        base=base(spec.base_model, secret(request, spec.base_model.credentials_secret_ref)),
         hyperparameters=hyperparameters(spec.hyperparameters or Hyperparameters()),
         output_uri=spec.output.uri,
+        output_credentials=secret(request, spec.output.credentials_secret_ref),
         limits=pb.Limits(max_attempts=spec.backoff_limit + 1, max_preemptions=spec.preemption_limit),
         priority=spec.priority,
         queue=spec.queue,
@@ -84,10 +87,10 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     if spec.resources:
         message.resources.CopyFrom(resources(spec.resources))
     if spec.method.merge:
-        message.merge.CopyFrom(merge(spec.method.merge))
+        message.merge.CopyFrom(merge(spec.method.merge, secret(request, spec.base_model.credentials_secret_ref)))
     if spec.dataset and request.data:
         message.objective = _OBJECTIVES[spec.method.type]
-        message.data.CopyFrom(data(spec.dataset, request.data))
+        message.data.CopyFrom(data(request, spec.dataset, request.data))
     if spec.method.lora:
         message.adapter.CopyFrom(adapter(spec.method.lora, is_quantized=spec.method.type == "QLoRA"))
     if spec.checkpoint:
@@ -97,11 +100,16 @@ def training_spec(request: TrainingRequest) -> pb.TrainingSpec:
     return message
 
 
-def base(source: BaseModelSource) -> pb.BaseModel:
+def secret(request: TrainingRequest, reference: ObjectReference | None) -> pb.SecretReference | None:
+    """Write which Secret holds the keys of a store."""
+    return pb.SecretReference(namespace=request.namespace, name=reference.name) if reference else None
+
+
+def base(source: BaseModelSource, credentials: pb.SecretReference | None) -> pb.BaseModel:
     """Write what is trained from: a revision is a digest, or a commit, which is part of the address."""
     revision = source.revision or ""
     digest = revision if revision.startswith("sha256:") else ""
-    return pb.BaseModel(uri=addresses.at(source.uri, source.revision), digest=digest)
+    return pb.BaseModel(uri=addresses.at(source.uri, source.revision), digest=digest, credentials=credentials)
 
 
 def resources(asked: Resources) -> pb.Resources:
@@ -110,24 +118,30 @@ def resources(asked: Resources) -> pb.Resources:
     return pb.Resources(cpu=asked.cpu or "", memory=asked.memory or "", gpu=gpu)
 
 
-def data(spec: TrainingData, source: DataSource) -> pb.TrainingData:
+def data(request: TrainingRequest, spec: TrainingData, source: DataSource) -> pb.TrainingData:
     """Write what is trained on."""
+    reference = ObjectReference(name=source.secret) if source.secret else None
     return pb.TrainingData(
         uri=source.uri,
         digest=source.digest,
         format=_FORMATS[spec.format],
         validation_split=float(spec.validation_split),
+        credentials=secret(request, reference),
     )
 
 
-def merge(spec: Merge) -> pb.Merge:
-    """Write what is merged."""
+def merge(spec: Merge, credentials: pb.SecretReference | None) -> pb.Merge:
+    """Write what is merged: models in a store that takes the keys of the base's are fetched with them."""
     return pb.Merge(
         type=_MERGES[spec.type],
         keep_sum=not spec.normalize,
         models=[
             pb.MergedModel(
-                model=pb.BaseModel(uri=each.uri, digest=each.digest or ""),
+                model=pb.BaseModel(
+                    uri=each.uri,
+                    digest=each.digest or "",
+                    credentials=credentials if references.is_taken(each.uri) else None,
+                ),
                 weight=float(each.weight),
                 density=float(each.density),
             )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from touchstone_runtime.cluster.references import TAKERS
 
 GROUP = "touchstone.dev"
 VERSION = "v1alpha1"
@@ -35,6 +36,11 @@ COMMIT_RULE: CelRule = (
     "revision must be a digest, sha256:HEX, or a commit of an hf:// address that names none itself",
 )
 """A revision that would be dropped is refused: only repositories have commits."""
+SECRET_RULE: CelRule = (
+    f"!has(self.credentialsSecretRef) || !has(self.uri) || self.uri.matches('^({'|'.join(TAKERS)})://')",
+    f"remove credentialsSecretRef: only {' and '.join(f'{scheme}://' for scheme in TAKERS)} take the keys of a Secret",
+)
+"""A Secret that nobody would read is refused."""
 
 
 def unchanging(kind: str, *, required: Iterable[str], optional: Iterable[str]) -> tuple[CelRule, ...]:

@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from touchstone_operator.api.common import (
     AGE_COLUMN,
     COMMIT_RULE,
+    SECRET_RULE,
     ApiModel,
     Column,
     Conditions,
@@ -55,9 +56,10 @@ class BaseModelSource(ApiModel):
     """revision is a digest, or a commit of an hf:// address. Unset: what the first attempt finds;
     a later one that finds another ends the job."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for hf:// and s3://; of a merge, also of its
+    models' store. Unset: none are needed."""
 
-    model_config = ConfigDict(json_schema_extra=rules(COMMIT_RULE))
+    model_config = ConfigDict(json_schema_extra=rules(COMMIT_RULE, SECRET_RULE))
 
 
 class LoRA(ApiModel):
@@ -203,10 +205,12 @@ class TrainingData(ApiModel):
     validation_split: Decimal = "0.05"
     """validationSplit is the share of a file that is held out, 0 to 0.5; a snapshot brings its own split."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for hf:// and s3://; of a pipeline, of the
+    stores of its sources and its output. Unset: none are needed."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            SECRET_RULE,
             ("has(self.uri) != has(self.pipeline)", "set exactly one of uri and pipeline"),
             ("!has(self.digest) || has(self.uri)", "remove digest, or set uri"),
             (
@@ -267,7 +271,9 @@ class Output(ApiModel):
     ]
     """uri is the folder or repository."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for s3://. Unset: none are needed."""
+
+    model_config = ConfigDict(json_schema_extra=rules(SECRET_RULE))
 
 
 class JobEvaluation(ApiModel):

@@ -47,13 +47,7 @@ class JobPlan:
 
 def unsupported(spec: FinetuneJobSpec) -> str:
     """Name the first field that asks for what this version cannot do, and the way out; empty where there is none."""
-    secrets = (spec.base_model, spec.dataset, spec.output)
     found = (
-        (
-            "credentialsSecretRef",
-            any(each.credentials_secret_ref for each in secrets if each),
-            "give the chart's finetuning worker the credentials",
-        ),
         (
             "spec.output.uri of oci:// and pvc://",
             spec.output.uri.startswith(("oci://", "pvc://")),
@@ -91,10 +85,19 @@ def pipeline_id(job: FinetuneJob) -> str:
 
 def data_source(job: FinetuneJob) -> DataSource | None:
     """Say what is trained on; None while its pipeline has not made it, and for a merge."""
-    if job.spec.dataset and job.spec.dataset.uri:
-        return DataSource(uri=job.spec.dataset.uri, digest=job.spec.dataset.digest or "")
-    made = job.status.dataset
-    return DataSource(uri=made.uri, digest=made.digest or "") if made and made.uri else None
+    asked, made, secret = job.spec.dataset, job.status.dataset, data_secret(job.spec)
+    if asked and asked.uri:
+        return DataSource(uri=asked.uri, digest=asked.digest or "", secret=secret)
+    if made is None or not made.uri:
+        return None
+    is_users = bool(asked and asked.pipeline and asked.pipeline.output)  # else it lies in the platform's own store
+    return DataSource(uri=made.uri, digest=made.digest or "", secret=secret if is_users else "")
+
+
+def data_secret(spec: FinetuneJobSpec) -> str:
+    """Name the Secret with the keys of the data's stores; empty: none are needed."""
+    reference = spec.dataset.credentials_secret_ref if spec.dataset else None
+    return reference.name if reference else ""
 
 
 def stalled(job: FinetuneJob, reason: str, message: str, now: datetime) -> JobPlan:

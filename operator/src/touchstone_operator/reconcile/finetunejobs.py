@@ -95,6 +95,7 @@ class FinetuneJobs:
                 namespace=job.metadata.namespace,
                 name=job.metadata.name,
                 pipeline=pipeline,
+                secret=finetunejob.data_secret(job.spec),
                 models={
                     one.name: Measured(name=one.revision, digest=Digest(one.digest)) for one in dataset.models or ()
                 },
@@ -125,7 +126,11 @@ class FinetuneJobs:
             report = await self.outside.finetuning.get(job.status.dispatch_id)
         except errors.TrainingNotFound:  # never started, or lost by its service
             request = TrainingRequest(
-                dispatch_id=job.status.dispatch_id, run=job.metadata.uid, spec=job.spec, data=data
+                dispatch_id=job.status.dispatch_id,
+                namespace=job.metadata.namespace,
+                run=job.metadata.uid,
+                spec=job.spec,
+                data=data,
             )
             report = await self.outside.finetuning.start(request)
         if job.spec.suspend and report.state != "Succeeded":

@@ -521,7 +521,9 @@ class Shelf(Protocol):
 
         Raises:
             UriInvalid: Its place may not be written to, or what its scheme needs is not installed.
-            StoreUnavailable: The store does not take the worker's credentials.
+            StoreUnavailable: The store does not take the credentials.
+            CredentialsUnusable: The Secret has not what the store needs.
+            DomainError: Of reading the Secret.
         """
         ...
 

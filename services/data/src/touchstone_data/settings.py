@@ -68,5 +68,7 @@ class WorkerSettings(CommonSettings):
     """Deadline of one answer of a model."""
     parallel_asks: int = setting(default=8, minimum=1, maximum=256)
     """Questions to models at once in this process: an engine with more slots is idle in between with fewer."""
+    kubeconfig: Path | None = setting(default=None, env="KUBECONFIG")
+    """How to reach the API server, for Secrets that a pipeline names. Unset: as the pod's service account."""
     concurrency: int = setting(default=1, minimum=1, maximum=256)
     """Units at once in this process. Steps are Python: more processes are faster, more threads hardly."""

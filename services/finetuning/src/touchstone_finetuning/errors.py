@@ -12,7 +12,6 @@ DomainError
     ├── TrainerDied       the trainer ended without a word; a later try may succeed
     ├── TrainerLost       the trainer was taken away; a later try may succeed
     ├── TrainerNotStarted the cluster had no place for the trainer for too long, or not its image
-    ├── ClusterUnavailable the Kubernetes API did not answer; a later try may succeed
     ├── ClusterRefused    the Kubernetes API refused a request
     ├── QuotaExceeded     the cluster's quota has no room for the trainer; a later try may succeed
     ├── TrainerFaulted    the trainer says why it cannot go on
@@ -131,15 +130,6 @@ class TrainerNotStarted(errors.FailedPrecondition):
             "for, or ask for less by spec.resources.",
             metadata={"cause": cause},
         )
-
-
-class ClusterUnavailable(errors.Unavailable):
-    """The Kubernetes API did not answer."""
-
-    reason = "CLUSTER_UNAVAILABLE"
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(f"The Kubernetes API does not answer: {cause}", metadata={"cause": cause})
 
 
 class ClusterRefused(errors.FailedPrecondition):

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from touchstone_runtime.cluster.references import SecretReference
+
 from touchstone_finetuning.core.outcome import Fault, Result
 from touchstone_finetuning.core.resources import Resources
 from touchstone_finetuning.core.spec import Source
@@ -24,7 +26,7 @@ class Sources(Protocol):
     """Brings bases and data sets here."""
 
     def fetch(self, source: Source) -> Fetched:
-        """Bring an artefact here. Raises errors of `touchstone_runtime.artefacts`."""
+        """Bring an artefact here. Raises errors of `touchstone_runtime.artefacts`, and of `Secrets.read`."""
         ...
 
     def own_file(self, uri: str) -> Path:
@@ -141,19 +143,26 @@ class Published(NamedTuple):
 class Outputs(Protocol):
     """Puts artefacts where they are kept."""
 
-    def check(self, uri: str) -> None:
+    def check(self, uri: str, credentials: SecretReference | None) -> None:
         """See that an address can be published to, before anything is trained.
+
+        Args:
+            uri: The address.
+            credentials: The Secret with the keys of its store; None: as the worker.
 
         Raises:
             UriInvalid: It may not be written to, or what its scheme needs is not installed.
-            OutputPushFailed: Its store does not take the worker's credentials.
+            OutputPushFailed: Its store does not take the credentials.
+            CredentialsUnusable: The Secret has not what the store needs.
+            DomainError: Of `Secrets.read`.
         """
         ...
 
-    def publish(self, folder: Path, uri: str) -> Published:
+    def publish(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once.
 
         Raises:
             OutputPushFailed: It could not be written.
+            DomainError: Of `check`.
         """
         ...

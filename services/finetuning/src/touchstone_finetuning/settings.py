@@ -77,7 +77,8 @@ class WorkerSettings(CommonSettings):
     trainer_pending_seconds: float = setting(default=21_600.0, minimum=1, maximum=2_592_000)
     """How long a Job may wait for quota or for a node before its training fails. For its image: ten minutes."""
     kubeconfig: Path | None = setting(default=None, env="KUBECONFIG")
-    """How to reach the API server. Unset: as the pod's service account."""
+    """How to reach the API server, for Secrets that a training names and for its Job. Unset: as the pod's service
+    account."""
     concurrency: int = setting(default=1, minimum=1, maximum=100)
     """How many trainings it sees through at once. More than one is for trainer `Kubernetes`."""
     trainer_image: str = ""

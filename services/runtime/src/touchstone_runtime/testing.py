@@ -1,12 +1,14 @@
 """What tests of several rooms need: a clock that is told the time, and servers in process."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import grpc
 
 from touchstone_runtime import channels
+from touchstone_runtime.cluster.faults import SecretNotFound
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.server import GrpcServer, ServerSettings, Servicer
 
 
@@ -43,3 +45,18 @@ async def channel_to(servicers: Sequence[Servicer], **settings: float | bool) ->
     """Serve as `serve` does and give a channel to it."""
     async with serve(servicers, **settings) as address, channels.connect(address) as channel:
         yield channel
+
+
+class FakeSecrets:
+    """The Secrets that a test wrote; more may come."""
+
+    def __init__(self, written: Mapping[SecretReference, Mapping[str, str]] | None = None) -> None:
+        self.written = dict(written or {})
+
+    def read(self, reference: SecretReference | None) -> Mapping[str, str]:
+        """Read what a Secret holds; of none, nothing."""
+        if reference is None:
+            return {}
+        if reference not in self.written:
+            raise SecretNotFound(reference)
+        return self.written[reference]

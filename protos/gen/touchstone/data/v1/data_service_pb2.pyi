@@ -106,6 +106,7 @@ class PipelineSpec(google.protobuf.message.Message):
     SHARD_RECORDS_FIELD_NUMBER: builtins.int
     REPORT_FIELD_NUMBER: builtins.int
     MODELS_FIELD_NUMBER: builtins.int
+    OUTPUT_CREDENTIALS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is what the snapshots are kept under: lower-case letters, digits and dashes, at most 63. Required."""
     output_uri: builtins.str
@@ -138,6 +139,10 @@ class PipelineSpec(google.protobuf.message.Message):
     def models(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Model]:
         """models are those that steps may ask, at most 8, each asked by a step. Empty: there are none."""
 
+    @property
+    def output_credentials(self) -> global___SecretReference:
+        """output_credentials are the Secret with the keys of the store of output_uri, for s3://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
@@ -150,9 +155,10 @@ class PipelineSpec(google.protobuf.message.Message):
         shard_records: builtins.int = ...,
         report: global___Report | None = ...,
         models: collections.abc.Iterable[global___Model] | None = ...,
+        output_credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["report", b"report"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["licence", b"licence", "models", b"models", "name", b"name", "output_uri", b"output_uri", "report", b"report", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["output_credentials", b"output_credentials", "report", b"report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["licence", b"licence", "models", b"models", "name", b"name", "output_credentials", b"output_credentials", "output_uri", b"output_uri", "report", b"report", "shard_records", b"shard_records", "sources", b"sources", "steps", b"steps", "text_fields", b"text_fields"]) -> None: ...
 
 global___PipelineSpec = PipelineSpec
 
@@ -261,6 +267,7 @@ class Source(google.protobuf.message.Message):
     FORMAT_FIELD_NUMBER: builtins.int
     ID_FIELD_FIELD_NUMBER: builtins.int
     LICENCE_FIELD_NUMBER: builtins.int
+    CREDENTIALS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """name is unique in the pipeline."""
     uri: builtins.str
@@ -273,6 +280,10 @@ class Source(google.protobuf.message.Message):
     """id_field is the path of the field that names a record. Empty: `id` where there is one, else its place in the source."""
     licence: builtins.str
     """licence is that of the source. Empty: not known."""
+    @property
+    def credentials(self) -> global___SecretReference:
+        """credentials are the Secret with the keys of the store, for s3:// and hf://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
@@ -282,10 +293,34 @@ class Source(google.protobuf.message.Message):
         format: global___SourceFormat.ValueType = ...,
         id_field: builtins.str = ...,
         licence: builtins.str = ...,
+        credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "format", b"format", "id_field", b"id_field", "licence", b"licence", "name", b"name", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["credentials", b"credentials"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credentials", b"credentials", "digest", b"digest", "format", b"format", "id_field", b"id_field", "licence", b"licence", "name", b"name", "uri", b"uri"]) -> None: ...
 
 global___Source = Source
+
+@typing.final
+class SecretReference(google.protobuf.message.Message):
+    """SecretReference names a Secret of Kubernetes. The service reads it when it is needed, and keeps nothing of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    namespace: builtins.str
+    """namespace of the Secret. Required."""
+    name: builtins.str
+    """name of the Secret. Required."""
+    def __init__(
+        self,
+        *,
+        namespace: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "namespace", b"namespace"]) -> None: ...
+
+global___SecretReference = SecretReference
 
 @typing.final
 class Step(google.protobuf.message.Message):

@@ -237,6 +237,28 @@ class Adapter(google.protobuf.message.Message):
 global___Adapter = Adapter
 
 @typing.final
+class SecretReference(google.protobuf.message.Message):
+    """SecretReference names a Secret of Kubernetes. The service reads it when it is needed, and keeps nothing of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    namespace: builtins.str
+    """namespace of the Secret. Required."""
+    name: builtins.str
+    """name of the Secret. Required."""
+    def __init__(
+        self,
+        *,
+        namespace: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "namespace", b"namespace"]) -> None: ...
+
+global___SecretReference = SecretReference
+
+@typing.final
 class BaseModel(google.protobuf.message.Message):
     """BaseModel is the model to start from."""
 
@@ -244,17 +266,24 @@ class BaseModel(google.protobuf.message.Message):
 
     URI_FIELD_NUMBER: builtins.int
     DIGEST_FIELD_NUMBER: builtins.int
+    CREDENTIALS_FIELD_NUMBER: builtins.int
     uri: builtins.str
     """uri of a Hugging Face folder or of a GGUF file: file://, pypi://, http(s)://, s3://, gs://, hf://. Required."""
     digest: builtins.str
     """digest is the expected one. Empty: found out and told in Provenance."""
+    @property
+    def credentials(self) -> global___SecretReference:
+        """credentials are the Secret with the keys of the store, for s3:// and hf://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
         uri: builtins.str = ...,
         digest: builtins.str = ...,
+        credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["credentials", b"credentials"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credentials", b"credentials", "digest", b"digest", "uri", b"uri"]) -> None: ...
 
 global___BaseModel = BaseModel
 
@@ -268,6 +297,7 @@ class TrainingData(google.protobuf.message.Message):
     DIGEST_FIELD_NUMBER: builtins.int
     FORMAT_FIELD_NUMBER: builtins.int
     VALIDATION_SPLIT_FIELD_NUMBER: builtins.int
+    CREDENTIALS_FIELD_NUMBER: builtins.int
     uri: builtins.str
     """uri of a JSON-lines or Parquet file, or of a snapshot's folder. Required."""
     digest: builtins.str
@@ -278,6 +308,10 @@ class TrainingData(google.protobuf.message.Message):
     """validation_split is the share of a file's records that is held out, 0 to 0.5; equal records fall on one side. A
     snapshot brings its own split, and this is not used.
     """
+    @property
+    def credentials(self) -> global___SecretReference:
+        """credentials are the Secret with the keys of the store, for s3:// and hf://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
@@ -285,8 +319,10 @@ class TrainingData(google.protobuf.message.Message):
         digest: builtins.str = ...,
         format: global___RecordFormat.ValueType = ...,
         validation_split: builtins.float = ...,
+        credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "format", b"format", "uri", b"uri", "validation_split", b"validation_split"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["credentials", b"credentials"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credentials", b"credentials", "digest", b"digest", "format", b"format", "uri", b"uri", "validation_split", b"validation_split"]) -> None: ...
 
 global___TrainingData = TrainingData
 
@@ -511,6 +547,7 @@ class TrainingSpec(google.protobuf.message.Message):
     MERGE_FIELD_NUMBER: builtins.int
     RESOURCES_FIELD_NUMBER: builtins.int
     QUEUE_FIELD_NUMBER: builtins.int
+    OUTPUT_CREDENTIALS_FIELD_NUMBER: builtins.int
     objective: global___Objective.ValueType
     """objective is what is minimised. Required, but for a merge."""
     output_uri: builtins.str
@@ -557,6 +594,10 @@ class TrainingSpec(google.protobuf.message.Message):
     def resources(self) -> global___Resources:
         """resources of the training. Unset: the platform's defaults."""
 
+    @property
+    def output_credentials(self) -> global___SecretReference:
+        """output_credentials are the Secret with the keys of the store of output_uri, for s3://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
@@ -573,9 +614,10 @@ class TrainingSpec(google.protobuf.message.Message):
         merge: global___Merge | None = ...,
         resources: global___Resources | None = ...,
         queue: builtins.str = ...,
+        output_credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "resources", b"resources"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "objective", b"objective", "output_uri", b"output_uri", "priority", b"priority", "queue", b"queue", "resources", b"resources", "run", b"run"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "output_credentials", b"output_credentials", "resources", b"resources"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["adapter", b"adapter", "base", b"base", "checkpoints", b"checkpoints", "data", b"data", "hyperparameters", b"hyperparameters", "limits", b"limits", "merge", b"merge", "objective", b"objective", "output_credentials", b"output_credentials", "output_uri", b"output_uri", "priority", b"priority", "queue", b"queue", "resources", b"resources", "run", b"run"]) -> None: ...
 
 global___TrainingSpec = TrainingSpec
 

@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from touchstone_runtime import durable
 from touchstone_runtime.artefacts import places, remote
 from touchstone_runtime.artefacts.caching import digest_file
+from touchstone_runtime.artefacts.credentials import storage_options
+from touchstone_runtime.artefacts.remote import Place
+from touchstone_runtime.cluster.references import Secrets
 from touchstone_runtime.snapshots import MANIFEST
 
 from touchstone_data import errors
@@ -37,33 +40,29 @@ LEFT_BATCH = 10_000
 class SnapshotShelf:
     """Keeps snapshots below an address."""
 
-    def __init__(self, artefacts_uri: str, work_dir: Path, *, file_root: Path) -> None:
+    def __init__(self, artefacts_uri: str, work_dir: Path, secrets: Secrets, *, file_root: Path) -> None:
         """Prepare.
 
         Args:
             artefacts_uri: Where snapshots go whose specification names no place.
             work_dir: Where they are written before they are kept.
+            secrets: Reads the keys of stores.
             file_root: `file://` outputs must lie below it.
         """
         self._artefacts_uri = artefacts_uri.rstrip("/")
         self._work_dir = work_dir
+        self._secrets = secrets
         self._file_root = file_root.resolve()
 
     def check(self, spec: PipelineSpec) -> None:
         """See that a snapshot can be kept."""
-        uri = self._place(spec)
-        if spec.output_uri:
-            places.check(uri, self._file_root)
-        try:
-            remote.place(uri)
-        except OSError as error:
-            raise errors.StoreUnavailable(uri, str(error)) from error
+        self._open(spec)
 
     @contextmanager
     def begin(self, spec: PipelineSpec) -> Iterator["Folder"]:
         """Begin a snapshot."""
-        self.check(spec)
-        uri = self._place(spec)
+        place = self._open(spec)
+        uri = self._uri(spec)
         if uri.startswith("file://"):
             base = Path(uri.removeprefix("file://"))
             aside = base / f".partial-{uuid.uuid4().hex}"  # beside its place, so that it can be renamed
@@ -71,20 +70,31 @@ class SnapshotShelf:
             aside = self._work_dir / f".partial-{uuid.uuid4().hex}"
         aside.mkdir(parents=True)
         try:
-            yield Folder(aside, uri)
+            yield Folder(aside, uri, place)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
-    def _place(self, spec: PipelineSpec) -> str:
+    def _open(self, spec: PipelineSpec) -> Place:
+        uri = self._uri(spec)
+        if spec.output_uri:
+            places.check(uri, self._file_root)
+        options = storage_options(uri, self._secrets.read(spec.output_credentials))
+        try:
+            return remote.place(uri, **options)
+        except OSError as error:
+            raise errors.StoreUnavailable(uri, str(error)) from error
+
+    def _uri(self, spec: PipelineSpec) -> str:
         return spec.output_uri.rstrip("/") or f"{self._artefacts_uri}/datasets/{spec.name}"
 
 
 class Folder:
     """A snapshot that is being written."""
 
-    def __init__(self, aside: Path, uri: str) -> None:
+    def __init__(self, aside: Path, uri: str, place: Place) -> None:
         self._aside = aside
         self._uri = uri
+        self._place = place
 
     def put_data(self, shards: Callable[[], Iterable[Sequence[Record]]]) -> Written:
         """Write records, a file a split, all with the same columns."""
@@ -125,12 +135,13 @@ class Folder:
     def keep(self, snapshot: Snapshot) -> str:
         """Write the manifest and put the folder in its place."""
         self.put(MANIFEST_FILE, orjson.dumps(manifest.manifest(snapshot), option=orjson.OPT_INDENT_2))
-        uri = f"{self._uri}/{snapshot.digest.removeprefix('sha256:')}"
+        name = snapshot.digest.removeprefix("sha256:")
+        uri = f"{self._uri}/{name}"
         try:
             if uri.startswith("file://"):
                 self._rename(Path(uri.removeprefix("file://")))
             else:
-                self._upload(uri)
+                self._upload(name)
         except OSError as error:
             raise errors.StoreUnavailable(uri, str(error)) from error
         return uri
@@ -142,8 +153,9 @@ class Folder:
             self._aside.replace(place)
             durable.sync(place.parent)
 
-    def _upload(self, uri: str) -> None:
-        filesystem, place = remote.place(uri)
+    def _upload(self, name: str) -> None:
+        filesystem, base = self._place
+        place = f"{base.rstrip('/')}/{name}"
         with remote.os_errors():
             if filesystem.exists(f"{place}/{MANIFEST_FILE}"):
                 return

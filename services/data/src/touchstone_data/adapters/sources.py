@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ArrowException
 from touchstone_runtime.artefacts import Resolver, places
+from touchstone_runtime.cluster.references import Secrets
 from touchstone_runtime.errors import DomainError
 
 from touchstone_data import errors
@@ -38,15 +39,17 @@ _BUFFER_BYTES = 2**20
 class SourceFiles:
     """Opens sources by their address."""
 
-    def __init__(self, resolver: Resolver, *, file_root: Path, artefacts_uri: str = "") -> None:
+    def __init__(self, resolver: Resolver, secrets: Secrets, *, file_root: Path, artefacts_uri: str = "") -> None:
         """Prepare.
 
         Args:
             resolver: Fetches and verifies.
+            secrets: Reads the keys of stores.
             file_root: `file://` sources must lie below it, …
             artefacts_uri: … or below the artefact store, if that is a folder: exports, and snapshots of pipelines.
         """
         self._resolver = resolver
+        self._secrets = secrets
         self._roots = places.readable(file_root, artefacts_uri)
 
     def open(self, source: Source) -> Opened:
@@ -58,7 +61,8 @@ class SourceFiles:
     def _fetched(self, source: Source) -> tuple[Path, str]:
         try:
             places.check(source.uri, *self._roots)
-            found = self._resolver.resolve_sync(source.uri, digest=source.digest)
+            credentials = self._secrets.read(source.credentials)
+            found = self._resolver.resolve_sync(source.uri, digest=source.digest, credentials=credentials)
         except DomainError as error:
             if error.is_retryable:
                 raise errors.SourceUnreachable(source.name, error.message) from error

@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 from touchstone.data.v1 import data_service_pb2 as pb
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.errors import Violation
 
 from touchstone_data import errors
@@ -54,6 +55,7 @@ def spec_from(request: pb.StartPipelineRequest) -> PipelineSpec:
         text_fields=tuple(spec.text_fields) or DEFAULT_TEXT_FIELDS,
         steps=tuple(StepUse(name=step.name, parameters=document(step.parameters)) for step in spec.steps),
         output_uri=spec.output_uri,
+        output_credentials=_secret(spec.output_credentials) if spec.HasField("output_credentials") else None,
         licence=spec.licence,
         shard_records=spec.shard_records or DEFAULT_SHARD_RECORDS,
         report=Report(
@@ -80,12 +82,14 @@ def spec_to(spec: PipelineSpec) -> pb.PipelineSpec:
                 format=_NUMBERS[source.format],
                 id_field=source.id_field,
                 licence=source.licence,
+                credentials=_reference(source.credentials),
             )
             for source in spec.sources
         ],
         text_fields=spec.text_fields,
         steps=[pb.Step(name=use.name, parameters=struct(use.parameters)) for use in spec.steps],
         output_uri=spec.output_uri,
+        output_credentials=_reference(spec.output_credentials),
         licence=spec.licence,
         shard_records=spec.shard_records,
         report=pb.Report(
@@ -138,4 +142,13 @@ def source_from(source: pb.Source) -> Source:
         format=FORMATS[source.format],
         id_field=source.id_field,
         licence=source.licence,
+        credentials=_secret(source.credentials) if source.HasField("credentials") else None,
     )
+
+
+def _secret(given: pb.SecretReference) -> SecretReference:
+    return SecretReference(namespace=given.namespace, name=given.name)
+
+
+def _reference(secret: SecretReference | None) -> pb.SecretReference | None:
+    return pb.SecretReference(namespace=secret.namespace, name=secret.name) if secret else None

@@ -36,11 +36,14 @@ def spec_from(request: pb.CreateQueueRequest) -> QueueSpec:
 
 
 def source_from(request: pb.AddItemsRequest) -> Source:
-    """Read a source. Raises QueueInvalid: Its format is unknown."""
+    """Read a source. Raises QueueInvalid: Its format is unknown, or it names a Secret, which is not read here."""
     sent = request.source
     if sent.format not in convert.FORMATS:
         fault = f"{sent.format} is not a value that this version knows."
         raise errors.QueueInvalid([Violation("source.format", fault)])
+    if sent.HasField("credentials"):
+        fault = "Must not be set: a queue is filled from what needs no keys. Have a pipeline bring the records here."
+        raise errors.QueueInvalid([Violation("source.credentials", fault)])
     return convert.source_from(sent)
 
 

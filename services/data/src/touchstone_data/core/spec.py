@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from touchstone_runtime.cluster.references import SecretReference
+
 DEFAULT_SHARD_RECORDS = 10_000
 DEFAULT_SAMPLE_RECORDS = 2000
 DEFAULT_TEXT_FIELDS = ("text",)
@@ -32,6 +34,8 @@ class Source:
     id_field: str = ""
     """Empty: `id` where a record has one, else its place."""
     licence: str = ""
+    credentials: SecretReference | None = None
+    """The Secret with the keys of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,8 @@ class PipelineSpec:
     steps: tuple[StepUse, ...]
     output_uri: str = ""
     """Empty: the platform's artefact store."""
+    output_credentials: SecretReference | None = None
+    """The Secret with the keys of the store of `output_uri`."""
     licence: str = ""
     shard_records: int = DEFAULT_SHARD_RECORDS
     report: Report = Report()

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from touchstone_runtime.cluster import references
 from touchstone_runtime.errors import Violation
 
 from touchstone_data.core.records import value_at
@@ -45,6 +46,7 @@ def spec_faults(spec: PipelineSpec, steps: Mapping[str, Step]) -> Iterator[Viola
             yield Violation(f"spec.text_fields[{place}]", "Must be a path of names with dots between them.")
     if spec.output_uri:
         yield from _uri_faults(spec.output_uri, "spec.output_uri", OUTPUT_SCHEMES)
+    yield from references.faults(spec.output_credentials, spec.output_uri, "spec.output_credentials")
     if not MIN_SHARD <= spec.shard_records <= MAX_SHARD:
         yield Violation("spec.shard_records", f"Must be {MIN_SHARD} to {MAX_SHARD}, or 0 for 10000.")
     if not MIN_SAMPLE <= spec.report.sample_records <= MAX_SAMPLE:
@@ -113,6 +115,7 @@ def source_faults(source: Source, path: str) -> Iterator[Violation]:
     yield from _uri_faults(source.uri, f"{path}.uri", SOURCE_SCHEMES)
     if source.digest and not _DIGEST.fullmatch(source.digest):
         yield Violation(f"{path}.digest", "Must be sha256: and 64 lower-case hexadecimal digits.")
+    yield from references.faults(source.credentials, source.uri, f"{path}.credentials")
     if source.id_field and not _PATH.fullmatch(source.id_field):
         yield Violation(f"{path}.id_field", "Must be a path of names with dots between them.")
 

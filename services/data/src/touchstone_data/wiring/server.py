@@ -6,6 +6,7 @@ from sqlalchemy import Engine
 from touchstone_runtime import server as runtime_server
 from touchstone_runtime import telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
+from touchstone_runtime.cluster.references import NoSecrets
 from touchstone_runtime.server import Chore, GrpcServer
 
 from touchstone_data.adapters import plugins
@@ -78,6 +79,6 @@ def flywheel(settings: ServerSettings, engine: Engine) -> tuple[FeedbackDesk, Cu
     store = ExportShelf(settings.artefacts_uri)
     feedback = FeedbackDesk(record, exports, store, retention_days=settings.feedback_retention_days)
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
-    sources = SourceFiles(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
+    sources = SourceFiles(resolver, NoSecrets(), file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
     annotations = AnnotationDesk(queues, record, sources)
     return feedback, CurationServicer(feedback, annotations, Exporter(exports, store, queues))

@@ -10,6 +10,7 @@ from touchstone_runtime import channels, telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.celery_app import Worker
+from touchstone_runtime.cluster.secrets import ClusterSecrets
 from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_data.adapters import plugins
@@ -66,8 +67,9 @@ def working(settings: WorkerSettings, jobs: JobStore, sender: Dispatcher, loop: 
     tools = ResolverTools(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
     maker = Maker(steps, tools)
     trials = ProcessTrials(loop, parallel=len(os.sched_getaffinity(0)))
-    sources = SourceFiles(resolver, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
-    shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, file_root=settings.file_root)
+    secrets = ClusterSecrets(settings.kubeconfig, setting="data.worker.readSecrets")
+    sources = SourceFiles(resolver, secrets, file_root=settings.file_root, artefacts_uri=settings.artefacts_uri)
+    shelf = SnapshotShelf(settings.artefacts_uri, settings.work_dir, secrets, file_root=settings.file_root)
     return Working(
         pipelines,
         Course(pipelines, jobs, sender, steps),

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from touchstone_runtime.cluster.faults import ClusterUnavailable
 from touchstone_runtime.errors import DomainError
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.adapters import workspace_files
-from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi
+from touchstone_finetuning.adapters.kubernetes_jobs import KubernetesJobs
 from touchstone_finetuning.core import outcome, trainer_jobs
 from touchstone_finetuning.core.outcome import Fault, Reason
 from touchstone_finetuning.core.resources import Resources
@@ -50,7 +51,7 @@ class Patience:
 class KubernetesTrainer:
     """The trainer port."""
 
-    def __init__(self, api: Callable[[], KubernetesApi], template: JsonObject, *, patience: Patience) -> None:
+    def __init__(self, api: Callable[[], KubernetesJobs], template: JsonObject, *, patience: Patience) -> None:
         """Prepare.
 
         Args:
@@ -77,7 +78,7 @@ class KubernetesTrainer:
 class KubernetesTraining:
     """A trainer at work, or about to be."""
 
-    def __init__(self, api: KubernetesApi, job: JsonObject, workspace: Workspace, patience: Patience) -> None:
+    def __init__(self, api: KubernetesJobs, job: JsonObject, workspace: Workspace, patience: Patience) -> None:
         self._api = api
         self._wanted = job
         self._name: str = job["metadata"]["name"]
@@ -106,7 +107,7 @@ class KubernetesTraining:
                 self._begin()
                 return None
             ending = self._follow()
-        except (errors.ClusterUnavailable, errors.QuotaExceeded, errors.ClusterRefused) as error:
+        except (ClusterUnavailable, errors.QuotaExceeded, errors.ClusterRefused) as error:
             logger.warning("no word of the trainer", extra={"job": self._name, "fault": error.message})
             if not self._uid:
                 if not error.is_retryable:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from touchstone_runtime import durable
 from touchstone_runtime.artefacts import caching, remote
+from touchstone_runtime.artefacts.credentials import storage_options
+from touchstone_runtime.artefacts.remote import Place
+from touchstone_runtime.cluster.references import SecretReference, Secrets
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.ports import Published, Sources
@@ -14,25 +17,27 @@ from touchstone_finetuning.ports import Published, Sources
 class FolderOutputs:
     """The outputs port."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, secrets: Secrets) -> None:
         """Prepare.
 
         Args:
             sources: Says which files of this machine may be written to.
+            secrets: Reads the keys of stores.
         """
         self._sources = sources
+        self._secrets = secrets
 
-    def check(self, uri: str) -> None:
+    def check(self, uri: str, credentials: SecretReference | None) -> None:
         """See that an address can be published to: that it may be, and that what its scheme needs is here."""
         try:
             if uri.startswith("file://"):
                 self._sources.own_file(uri)
             else:
-                remote.place(uri)
+                self._place(uri, credentials)
         except OSError as error:
             raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
 
-    def publish(self, folder: Path, uri: str) -> Published:
+    def publish(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once."""
         digest = caching.digest_folder(folder)
         name = digest.removeprefix("sha256:")
@@ -40,13 +45,16 @@ class FolderOutputs:
             if uri.startswith("file://"):
                 _copy(folder, self._sources.own_file(uri) / name)
             else:
-                filesystem, root = remote.place(uri)
+                filesystem, root = self._place(uri, credentials)
                 with remote.os_errors():
                     filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
         except OSError as error:
             raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         return Published(f"{uri.rstrip('/')}/{name}/#sha256={name}", digest, size)
+
+    def _place(self, uri: str, credentials: SecretReference | None) -> Place:
+        return remote.place(uri, **storage_options(uri, self._secrets.read(credentials)))
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.errors import Violation
 
 from touchstone_finetuning import errors
@@ -38,10 +39,10 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
     quantization = known(values.QUANTIZATIONS, spec.adapter.quantization, "spec.adapter.quantization")
     made = TrainingSpec(
         run=spec.run,
-        base=Source(uri=spec.base.uri, digest=spec.base.digest),
+        base=_source(spec.base),
         method=Method.MERGE if is_merge else known(values.METHODS, spec.objective, "spec.objective"),
         adapter=_adapter(spec.adapter, quantization) if spec.HasField("adapter") else None,
-        data=None if is_merge else Source(uri=spec.data.uri, digest=spec.data.digest),
+        data=None if is_merge else _source(spec.data),
         format=Format.TEXT if is_merge else known(values.FORMATS, spec.data.format, "spec.data.format"),
         validation_split=spec.data.validation_split,
         hyperparameters=_hyperparameters(spec.hyperparameters),
@@ -49,6 +50,7 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
         interval_steps=spec.checkpoints.interval_steps or defaults.DEFAULT_INTERVAL_STEPS,
         start_afresh=spec.checkpoints.start_afresh,
         output_uri=spec.output_uri,
+        output_credentials=_secret(spec.output_credentials) if spec.HasField("output_credentials") else None,
         max_attempts=spec.limits.max_attempts or defaults.DEFAULT_ATTEMPTS,
         max_preemptions=(
             spec.limits.max_preemptions if spec.limits.HasField("max_preemptions") else defaults.DEFAULT_PREEMPTIONS
@@ -61,6 +63,15 @@ def spec_from(request: pb.StartTrainingRequest) -> TrainingSpec:
     if violations:
         raise errors.SpecInvalid(violations)
     return made
+
+
+def _source(given: pb.BaseModel | pb.TrainingData) -> Source:
+    credentials = _secret(given.credentials) if given.HasField("credentials") else None
+    return Source(uri=given.uri, digest=given.digest, credentials=credentials)
+
+
+def _secret(given: pb.SecretReference) -> SecretReference:
+    return SecretReference(namespace=given.namespace, name=given.name)
 
 
 def _resources(given: pb.Resources) -> Resources:
@@ -84,7 +95,7 @@ def _merge(merge: pb.Merge, merge_type: MergeType) -> Merge:
         type=merge_type,
         models=tuple(
             Merged(
-                source=Source(uri=each.model.uri, digest=each.model.digest),
+                source=_source(each.model),
                 weight=each.weight,
                 density=each.density or 1.0,
             )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from touchstone_runtime.cluster import references
 from touchstone_runtime.errors import Violation
 
 from touchstone_finetuning.core import resources, validation
@@ -82,11 +83,13 @@ def _source_faults(source: Source, path: str) -> Iterator[Violation]:
         yield Violation(f"{path}.uri", f"Must begin with one of {', '.join(f'{s}://' for s in SOURCE_SCHEMES)}.")
     if source.digest and not source.digest.startswith("sha256:"):
         yield Violation(f"{path}.digest", "Must be sha256: and 64 hexadecimal digits.")
+    yield from references.faults(source.credentials, source.uri, f"{path}.credentials")
 
 
 def _place_faults(spec: TrainingSpec) -> Iterator[Violation]:
     if spec.output_uri.partition("://")[0] not in OUTPUT_SCHEMES:
         yield Violation("spec.output_uri", f"Must begin with one of {', '.join(f'{s}://' for s in OUTPUT_SCHEMES)}.")
+    yield from references.faults(spec.output_credentials, spec.output_uri, "spec.output_credentials")
     if spec.checkpoint_uri and not spec.checkpoint_uri.startswith("file://"):
         yield Violation("spec.checkpoints.uri", "Must begin with file://: a folder on a volume that all workers have.")
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from touchstone_runtime.cluster.references import SecretReference
+
 from touchstone_finetuning.core.recipe import Adapter, Format, Hyperparameters, MergeType, Method
 from touchstone_finetuning.core.resources import Resources
 
@@ -19,6 +21,8 @@ class Source:
     uri: str
     digest: str = ""
     """The expected one; empty: whatever is there."""
+    credentials: SecretReference | None = None
+    """The Secret with the keys of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,7 @@ class TrainingSpec:
     interval_steps: int = DEFAULT_INTERVAL_STEPS
     start_afresh: bool = False
     output_uri: str
+    output_credentials: SecretReference | None = None
     max_attempts: int = DEFAULT_ATTEMPTS
     max_preemptions: int = DEFAULT_PREEMPTIONS
     priority: int = 0

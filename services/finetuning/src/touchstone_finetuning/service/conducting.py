@@ -67,7 +67,7 @@ class Conductor:
         """
         progress = Progress()
         tell(progress)
-        self.outputs.check(spec.output_uri)
+        self.outputs.check(spec.output_uri, spec.output_credentials)
         self.workspaces.sweep()
         base = self.sources.fetch(spec.base)
         with self.workspaces.enter(spec.run) as workspace:
@@ -77,7 +77,9 @@ class Conductor:
             training = self.trainer.start(workspace, spec.resources)
             progress, made = self._follow(training, replace(progress, stage=Stage.LOADING), tell)
             tell(replace(progress, stage=Stage.PUBLISHING, remaining_seconds=0))
-            published = self.outputs.publish(workspace.folder / recipes.OUTPUT, spec.output_uri)
+            published = self.outputs.publish(
+                workspace.folder / recipes.OUTPUT, spec.output_uri, spec.output_credentials
+            )
             tell(progress)  # the last word on a lost claim, before others see the result
             self.workspaces.retire(workspace)
         artifact = Artifact(

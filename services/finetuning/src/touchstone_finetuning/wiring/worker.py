@@ -11,6 +11,7 @@ from pathlib import Path
 from touchstone_runtime import errors, telemetry
 from touchstone_runtime.artefacts import Resolver, cache_folder
 from touchstone_runtime.celery_app import Worker
+from touchstone_runtime.cluster.secrets import ClusterSecrets
 from touchstone_runtime.settings import SettingsInvalid
 
 from touchstone_finetuning import tasks
@@ -37,7 +38,8 @@ def conductor(settings: WorkerSettings) -> Conductor:
     cache = cache_folder(settings.artefacts_uri, settings.cache_dir, otherwise=settings.work_dir / ".cache")
     is_folder = settings.artefacts_uri.startswith("file://")
     store = Path(settings.artefacts_uri.removeprefix("file://")) if is_folder else None
-    sources = ArtefactSources(Resolver(cache), file_root=settings.file_root, store=store)
+    secrets = ClusterSecrets(settings.kubeconfig, setting="finetuning.worker.readSecrets")
+    sources = ArtefactSources(Resolver(cache), secrets, file_root=settings.file_root, store=store)
     template = job_template(settings)
     threads = trainer_jobs.defaults(template).threads if template else 0
     return Conductor(
@@ -45,7 +47,7 @@ def conductor(settings: WorkerSettings) -> Conductor:
         datasets=FileDatasets(),
         workspaces=FolderWorkspaces(settings.work_dir / "runs", retention=timedelta(days=settings.retention_days)),
         trainer=_trainer(settings, template),
-        outputs=FolderOutputs(sources),
+        outputs=FolderOutputs(sources, secrets),
         machine=Machine(
             threads=settings.trainer_threads or threads or os.cpu_count() or 1,
             image=settings.trainer_image,
@@ -77,11 +79,11 @@ def _trainer(settings: WorkerSettings, template: JsonObject | None) -> Trainer:
     if template is None:
         return SubprocessTrainer((settings.trainer_python, "-m", TRAINER, "--leashed"), environ=os.environ)
     # 20 MB that only a worker on a cluster needs.
-    from touchstone_finetuning.adapters.kubernetes_api import KubernetesApi  # noqa: PLC0415
+    from touchstone_finetuning.adapters.kubernetes_jobs import KubernetesJobs  # noqa: PLC0415
     from touchstone_finetuning.adapters.kubernetes_trainer import KubernetesTrainer, Patience  # noqa: PLC0415
 
     namespace = template["metadata"]["namespace"]
-    api = lru_cache(maxsize=1)(lambda: KubernetesApi.connect(settings.kubeconfig, namespace))
+    api = lru_cache(maxsize=1)(lambda: KubernetesJobs.connect(settings.kubeconfig, namespace))
     return KubernetesTrainer(api, template, patience=Patience(pending=settings.trainer_pending_seconds))
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from touchstone_runtime.artefacts.faults import CredentialsUnusable
-from touchstone_runtime.artefacts.uris import Address
 
 _PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 KEYS = {
@@ -19,16 +18,16 @@ NEEDED = {"hf": ("HF_TOKEN",), "s3": _PAIR}
 """Those without which none is used: keys of who reads the Secret, in place of them, would be shown to its endpoint."""
 
 
-def hub_token(address: Address, credentials: Mapping[str, str]) -> str | None:
+def hub_token(uri: str, credentials: Mapping[str, str]) -> str | None:
     """Return the token of an address of a hub; None: that of the environment, if there is one.
 
     Raises:
         CredentialsUnusable: There are credentials, and no token among them.
     """
-    return _usable(address, credentials).get("HF_TOKEN")
+    return _usable(uri, credentials).get("HF_TOKEN")
 
 
-def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[str, Any]:
+def storage_options(uri: str, credentials: Mapping[str, str]) -> dict[str, Any]:
     """Return fsspec's options for an address of object storage; none: by the environment.
 
     Raises:
@@ -36,9 +35,9 @@ def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[st
     """
     if not credentials:
         return {}
-    usable = _usable(address, credentials)
+    usable = _usable(uri, credentials)
     if not usable.get("AWS_ENDPOINT_URL", "https://").startswith(("https://", "http://")):
-        raise CredentialsUnusable(address.uri, "AWS_ENDPOINT_URL must begin with https:// or http://")
+        raise CredentialsUnusable(uri, "AWS_ENDPOINT_URL must begin with https:// or http://")
     region = usable.get("AWS_DEFAULT_REGION")
     options = {
         "key": usable.get("AWS_ACCESS_KEY_ID"),
@@ -50,11 +49,12 @@ def storage_options(address: Address, credentials: Mapping[str, str]) -> dict[st
     return {name: value for name, value in options.items() if value}
 
 
-def _usable(address: Address, credentials: Mapping[str, str]) -> dict[str, str]:
-    stripped = {key: credentials.get(key, "").strip() for key in KEYS.get(address.scheme, ())}
+def _usable(uri: str, credentials: Mapping[str, str]) -> dict[str, str]:
+    scheme = uri.partition("://")[0]
+    stripped = {key: credentials.get(key, "").strip() for key in KEYS.get(scheme, ())}
     usable = {key: value for key, value in stripped.items() if value}
-    needed = NEEDED.get(address.scheme, ())
+    needed = NEEDED.get(scheme, ())
     if credentials and not (needed and usable.keys() >= set(needed)):
         advice = f"The Secret needs {' and '.join(needed)}" if needed else "It takes none: remove the reference"
-        raise CredentialsUnusable(address.uri, advice)
+        raise CredentialsUnusable(uri, advice)
     return usable

@@ -49,4 +49,4 @@ class CredentialsUnusable(errors.FailedPrecondition):
     reason = "CREDENTIALS_UNUSABLE"
 
     def __init__(self, uri: str, advice: str) -> None:
-        super().__init__(f"{uri} cannot be fetched with these credentials. {advice}.", metadata={"uri": uri})
+        super().__init__(f"{uri} cannot be opened with these credentials. {advice}.", metadata={"uri": uri})

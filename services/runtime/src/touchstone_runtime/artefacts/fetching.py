@@ -155,7 +155,7 @@ def _hub(address: Address, workplace: Path, told: Told, secret: Mapping[str, str
             address.uri, "must look like hf://ORGANISATION/REPOSITORY or hf://ORGANISATION/REPOSITORY/PATH"
         )
     name, folder = f"{organisation}/{repository}", workplace / "hub"
-    token = credentials.hub_token(address, secret)
+    token = credentials.hub_token(address.uri, secret)
     common: dict[str, Any] = {"revision": revision or None, "local_dir": folder, "token": token}
     try:
         if path:
@@ -179,7 +179,7 @@ def _hub(address: Address, workplace: Path, told: Told, secret: Mapping[str, str
 def _filesystem(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
     """Fetch from object storage through fsspec."""
     path = workplace / "body"
-    options = credentials.storage_options(address, secret)
+    options = credentials.storage_options(address.uri, secret)
     try:
         filesystem, location = remote.place(f"{address.scheme}://{address.location}", **options)
         with remote.os_errors():

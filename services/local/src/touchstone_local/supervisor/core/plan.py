@@ -196,6 +196,7 @@ def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     working = {
         "TOUCHSTONE_WORK_DIR": str(options.folder.pipelines),
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
+        "KUBECONFIG": str(options.kubeconfig),
     }
     return _pair(options, "data", options.addresses.data, both=artefacts, worker=working)
 
@@ -204,6 +205,7 @@ def _finetuning(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
     working = {
         "TOUCHSTONE_WORK_DIR": str(options.folder.trainings),
         "TOUCHSTONE_ARTEFACTS_URI": options.folder.artefacts.as_uri(),
+        "KUBECONFIG": str(options.kubeconfig),
     }
     return _pair(options, "finetuning", options.addresses.finetuning, worker=working)
 

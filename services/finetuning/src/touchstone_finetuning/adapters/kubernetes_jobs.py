@@ -1,52 +1,26 @@
-"""The Kubernetes API, as far as trainings need it: JSON over the official client's transport and credentials."""
+"""Jobs through the Kubernetes API, as far as trainings need them. Blocking."""
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Self
 
-import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.client.exceptions import ApiException
+from touchstone_runtime.cluster.api import Answer, ClusterApi
 
 from touchstone_finetuning import errors
 from touchstone_finetuning.core.trainer_jobs import JsonObject
 
-TIMEOUT_SECONDS = 15.0
-_BROKEN = (urllib3.exceptions.HTTPError, ApiException, OSError, ValueError)
 
-
-class _Answer(NamedTuple):
-    status: int
-    body: JsonObject
-
-
-class KubernetesApi:
+class KubernetesJobs:
     """Jobs, their pods, and what is complained about them, in one namespace."""
 
-    def __init__(self, client: ApiClient, namespace: str) -> None:
-        self._client = client
+    def __init__(self, api: ClusterApi, namespace: str) -> None:
+        self._api = api
         self._jobs = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._core = f"/api/v1/namespaces/{namespace}"
 
     @classmethod
     def connect(cls, kubeconfig: Path | None, namespace: str) -> Self:
-        """Open a client: by a kubeconfig if there is one, else by the pod's service account.
-
-        Raises:
-            ClusterUnavailable: Neither can be used.
-        """
-        configuration = Configuration()
-        try:
-            if kubeconfig is None:
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # kubernetes.config has no annotations
-            else:
-                config.load_kube_config(  # type: ignore[no-untyped-call] # without annotations, as above
-                    config_file=str(kubeconfig), client_configuration=configuration, persist_config=False
-                )
-        except (config.ConfigException, OSError) as error:
-            raise errors.ClusterUnavailable(str(error)) from error
-        return cls(ApiClient(configuration=configuration), namespace)
+        """Open a client; see `ClusterApi.connect`."""
+        return cls(ClusterApi.connect(kubeconfig), namespace)
 
     def job(self, name: str) -> JsonObject | None:
         """Read a Job; None when there is none."""
@@ -89,29 +63,11 @@ class KubernetesApi:
 
     def _send(
         self, method: str, path: str, body: JsonObject | None = None, *, query: list[tuple[str, str]] | None = None
-    ) -> _Answer:
+    ) -> Answer:
         """Send a request; that there is none (404) and that it is there or another one (409) are answers."""
-        try:
-            request = self._client.param_serialize(
-                method,
-                path,
-                query_params=query or [],
-                header_params={"Accept": "application/json", "Content-Type": "application/json"},
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response: Any = self._client.call_api(*request, _request_timeout=TIMEOUT_SECONDS)
-            decoded = json.loads(response.read() or b"{}")
-        except _BROKEN as error:
-            raise errors.ClusterUnavailable(f"{method} {path}: {error}") from error
-        if response.status >= 400 and response.status not in (404, 409):
-            raise _failure(f"{method} {path}", response.status, str(decoded.get("message", "")))
-        return _Answer(response.status, decoded)
-
-
-def _failure(request: str, status: int, message: str) -> Exception:
-    if status == 403 and "exceeded quota" in message:
-        return errors.QuotaExceeded(message)
-    if status == 429 or status >= 500:
-        return errors.ClusterUnavailable(f"{request}: {message}")
-    return errors.ClusterRefused(request, message)
+        answer = self._api.send(method, path, body, query=query)
+        if answer.status == 403 and "exceeded quota" in answer.message:
+            raise errors.QuotaExceeded(answer.message)
+        if answer.status >= 400 and answer.status not in (404, 409):
+            raise errors.ClusterRefused(f"{method} {path}", answer.message)
+        return answer

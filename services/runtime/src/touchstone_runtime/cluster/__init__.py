@@ -1,0 +1,1 @@
+"""The Kubernetes API, as far as services need it: requests as JSON, and Secrets by their names."""
