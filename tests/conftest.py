@@ -127,7 +127,7 @@ def object_storage() -> Iterator[str]:
 def team_storage() -> Iterator[dict[str, str]]:
     """The keys of a Secret: an S3-compatible server with the bucket `team-a`, and the only key that opens it."""
     port = free_port()
-    command = [sys.executable, str(Path(__file__).with_name("guarded_storage.py")), str(port), "team-a"]
+    command = [sys.executable, str(Path(__file__).with_name("guarded_storage.py")), "127.0.0.1", str(port), "team-a"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         until_listening(port)
         url = f"http://127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""An S3-compatible server that only one team's key opens, as a process: PORT KEY."""
+"""An S3-compatible server that only one team's key opens, as a process: HOST PORT KEY."""
 
 import sys
 from collections.abc import Callable, Iterable
@@ -20,6 +20,6 @@ def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[byte
 
 
 if __name__ == "__main__":
-    KEY = sys.argv[2]
+    host, port, KEY = sys.argv[1:]
     STORAGE = DomainDispatcherApplication(create_backend_app)
-    run_simple("127.0.0.1", int(sys.argv[1]), guarded, threaded=True)
+    run_simple(host, int(port), guarded, threaded=True)

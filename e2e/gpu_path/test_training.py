@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from touchstone.inference.v1 import inference_service_pb2 as pb
+from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
+from touchstone_runtime import channels
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -16,7 +19,6 @@ BASE = (
     "#sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 )
 ENDS_SECONDS = 1500
-LIST = "import pathlib, sys; print(*sorted(path.name for path in pathlib.Path(sys.argv[1]).iterdir()))"
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +34,14 @@ def image(release: Any) -> str:
 
 
 def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
-    kubernetes: Any, trainings: Any, image: str
+    kubernetes: Any, trainings: Any, image: str, store: dict[str, str]
 ) -> None:
     records = [
         {"messages": [{"role": "user", "content": f"Stone {number}?"}, {"role": "assistant", "content": "Grey."}]}
         for number in range(32)
     ]
+    kubernetes.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "store"}, "stringData": store})
+    trainings.let_read("store")
     trainings.apply(
         "stones",
         baseModel={"uri": BASE},
@@ -56,6 +60,7 @@ def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
         },
         checkpoint={"uri": f"file://{trainings.FILES}/checkpoints", "intervalSteps": 4},
         resources={"cpu": "1", "memory": "5Gi"},
+        output={"uri": "s3://team-a/made", "credentialsSecretRef": {"name": "store"}},
     )
     kubernetes.until(
         lambda: trainings.status("stones").get("checkpoint", {}).get("step", 0) >= 4, "a checkpoint", ENDS_SECONDS
@@ -71,5 +76,34 @@ def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
     assert status["artifact"]["type"] == "LoRAAdapter"
     losses = {each["name"]: float(each["value"]) for each in status["metrics"]}
     assert losses["train_loss"] < 1, "it learned that stones are grey"
-    folder = status["artifact"]["uri"].removeprefix("file://").partition("#")[0]
-    assert {"adapter_model.safetensors", "README.md"} <= set(trainings.run(LIST, folder).split())
+    assert status["artifact"]["uri"].startswith("s3://team-a/made/")
+
+
+async def test_what_was_trained_serves_from_the_store_of_its_team(
+    kubernetes: Any, trainings: Any, caller: Path
+) -> None:
+    """Its engine has the keys of the store as its environment; the base is a package, and takes none."""
+    spec = {
+        "model": {"uri": BASE, "credentialsSecretRef": {"name": "store"}},
+        "adapters": [{"name": "stones", "source": {"type": "FinetuneJob", "finetuneJobRef": {"name": "stones"}}}],
+        "defaultAdapter": "stones",
+        "engine": {"type": "LlamaCpp", "maxModelLen": 512},
+        "serving": {"mode": "Aggregated", "aggregated": {"replicas": 1}},
+        "cache": {"type": "PVC", "pvc": {"claimName": "models"}},
+    }
+    kind = {"apiVersion": "touchstone.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "stones"}}
+    kubernetes.apply({**kind, "spec": spec})
+    kubernetes.until(
+        lambda: kubernetes.condition("modeldeployment", "stones", "Available").get("status") == "True", "serving", 300
+    )
+    deployed = kubernetes.get("modeldeployment", "stones", "-n", "default")["status"]
+    assert trainings.status("stones")["artifact"]["digest"] in json.dumps(deployed)
+    request = pb.GenerateRequest(
+        model="default/stones",
+        messages=[pb.Message(role=pb.ROLE_USER, content="Stone 77?")],
+        sampling=pb.Sampling(max_output_tokens=4),
+    )
+    address = kubernetes.service_address("touchstone-router", 50051)
+    async with channels.connect(address, token_file=caller) as channel:
+        parts = [part async for part in pb_grpc.InferenceServiceStub(channel).Generate(request, timeout=120)]
+    assert "".join(part.text for part in parts).startswith("Grey")

@@ -65,3 +65,13 @@ async def test_a_secret_that_may_not_be_read_is_told_with_the_value_that_lets_it
     (message,) = [each["message"] for each in conditions if each["type"] == "Stalled"]
     assert "operator.readSecrets" in message
     assert "spec.model.revision" in message
+
+
+async def test_a_model_that_takes_no_keys_is_looked_up_without_those_of_its_adapters(guarded: Any) -> None:
+    """The Secret is the environment of its engine, which fetches adapters with it."""
+    await guarded.cluster.create(
+        objects.SECRET, {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    )
+    guarded.deployment()["spec"]["model"]["uri"] = "gs://models/model.gguf"
+    await guarded.settle()
+    assert guarded.models.credentials["gs://models/model.gguf"] == {}

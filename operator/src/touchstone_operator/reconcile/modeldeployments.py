@@ -5,6 +5,7 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from touchstone_runtime.cluster import references
 from touchstone_runtime.revisions import Adapter, Digest, Manifest, Model
 
 from touchstone_operator import errors, objects
@@ -141,7 +142,7 @@ class ModelDeployments:
         known = known or bundle.pinned_digest(uri, manifests.values())
         if known or support.unsupported(deployment.spec):
             return known or Unresolved("NotSupportedYet", "The weights are not looked for.")
-        credentials = await self._credentials(deployment)
+        credentials = await self._credentials(deployment) if references.is_taken(uri) else {}
         return credentials if isinstance(credentials, Unresolved) else await self._look_up(uri, credentials)
 
     async def _adapters(
