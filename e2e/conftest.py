@@ -105,7 +105,9 @@ class Release:
         # Ownership is taken of kinds that came by kubectl before.
         self.helm("upgrade", "--install", "touchstone-crds", str(kinds), "-n", NAMESPACE, "--take-ownership")
         values = self._values()
-        options = [f"--set={name}={value}" for name, value in values.items()] + [f"--set={each}" for each in settings]
+        # Images by their text: a tag of digits alone would be a number.
+        given = [*(f"{name}={value}" for name, value in values.items()), *settings]
+        options = [f"--set{'-string' if each.startswith('images.') else ''}={each}" for each in given]
         chart = ROOT / "charts/touchstone"
         trial = chart / "values.trial.yaml"
         self.helm(

@@ -46,7 +46,9 @@ def read(path: Path) -> RunSpec:
     message = pb.RunSpec(
         subject=subject,
         suites=[
-            evaluation.suite(suite, [pb.Judge(name=judge.name, subject=subject) for judge in suite.judges or ()])
+            evaluation.suite(
+                suite, [pb.Judge(name=judge.name, subject=subject) for judge in suite.judges or ()], "default"
+            )
             for suite in run.spec.suites
         ],
         criteria=[evaluation.criterion(criterion) for criterion in run.spec.criteria],

@@ -215,6 +215,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (EVAL, {"criteria.0.metric": "other/contains"}, "each criterion's metric must begin"),
     (EVAL, {"suites.0.task": "load"}, "set load for the task"),
     (EVAL, {"suites.0.dataset": GONE}, "set dataset: this task"),
+    (EVAL, {"suites.0.dataset.credentialsSecretRef": {"name": "s"}}, KEYS),
     (EVAL, {"suites.0.weight": "-1"}, "weight must be 0 or more"),
     (EVAL, {"suites.0.calibration": {"suite": "other", "atLeast": "0.6"}}, "calibration is of judges"),
     (EVAL, {"suites.0.judges": [{"name": "j", "modelDeploymentRef": {"name": "judge"}}],

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import pytest
 from touchstone_evaluation import errors
 from touchstone_evaluation.adapters.dataset_files import DatasetFiles
@@ -9,7 +10,9 @@ from touchstone_evaluation.adapters.encoders import OnnxEncoders
 from touchstone_evaluation.core.spec import Dataset
 from touchstone_evaluation.core.task import Classification, EncoderFiles
 from touchstone_runtime.artefacts import Resolver, UriInvalid, places
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.encoders import EncoderInvalid
+from touchstone_runtime.testing import FakeSecrets
 
 CONTENT = b'{"question": "1 + 1"}\n'
 
@@ -32,12 +35,29 @@ def outside(folder: Path) -> list[str]:
 
 
 def test_data_sets_are_read_below_the_roots_only(tmp_path: Path, roots: tuple[Path, ...]) -> None:
-    files = DatasetFiles(Resolver(tmp_path / "cache"), roots=roots)
+    files = DatasetFiles(Resolver(tmp_path / "cache"), FakeSecrets(), roots=roots)
     for root in roots:
         assert files.fetch("sums", Dataset(uri=f"file://{root}/set.jsonl")) == CONTENT
     for uri in outside(tmp_path):
         with pytest.raises(errors.DatasetInvalid, match="must lie below"):
             files.fetch("sums", Dataset(uri=uri))
+
+
+def test_a_data_set_is_read_with_the_keys_of_a_secret(tmp_path: Path, team_storage: dict[str, str]) -> None:
+    secret = SecretReference(namespace="team-a", name="store")
+    dataset = Dataset(uri="s3://team-a/set.jsonl", credentials=secret)
+    endpoint = team_storage["AWS_ENDPOINT_URL"]
+    store = fsspec.filesystem("s3", key="team-a", secret="never-to-be-seen", endpoint_url=endpoint)
+    store.pipe_file("team-a/set.jsonl", CONTENT)
+    secrets = FakeSecrets()
+    files = DatasetFiles(Resolver(tmp_path / "cache"), secrets, roots=(tmp_path,))
+    with pytest.raises(errors.DatasetUnreachable, match="no Secret store"):
+        files.fetch("sums", dataset)
+    secrets.written[secret] = {"HF_TOKEN": "t"}
+    with pytest.raises(errors.DatasetInvalid, match="AWS_ACCESS_KEY_ID"):
+        files.fetch("sums", dataset)
+    secrets.written[secret] = team_storage
+    assert files.fetch("sums", dataset) == CONTENT
 
 
 async def test_encoders_are_read_below_the_roots_only(tmp_path: Path, roots: tuple[Path, ...]) -> None:

@@ -21,6 +21,7 @@ from touchstone_evaluation.core.spec import (
     SubjectKind,
     Suite,
 )
+from touchstone_runtime.cluster.references import SecretReference
 
 words = st.text("abc-/", min_size=1, max_size=8)
 numbers = st.floats(-1e6, 1e6).map(lambda value: value + 0.0)  # no negative zero: a proto's default is zero
@@ -36,6 +37,7 @@ datasets = st.builds(
     Dataset,
     uri=words, digest=words, layout=st.sampled_from(Layout), records=words, filter=words, limit=st.integers(0, 99),
     seed=st.integers(-(2**63), 2**63 - 1),
+    credentials=st.none() | st.builds(SecretReference, namespace=words, name=words),
 )  # fmt: skip
 suites = st.builds(
     Suite,

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
 from touchstone_operator import errors, objects
+from touchstone_operator.adapters import evaluation
+from touchstone_operator.api.evaluations import Dataset
 
 SECRET = {
     "metadata": {"name": "hub", "namespace": "team-a"},
@@ -75,3 +78,11 @@ async def test_a_model_that_takes_no_keys_is_looked_up_without_those_of_its_adap
     guarded.deployment()["spec"]["model"]["uri"] = "gs://models/model.gguf"
     await guarded.settle()
     assert guarded.models.credentials["gs://models/model.gguf"] == {}
+
+
+def test_the_keys_of_a_data_set_are_named_to_who_fetches_it() -> None:
+    dataset = {"uri": "s3://sets/items.jsonl", "credentialsSecretRef": {"name": "store"}}
+    sent = evaluation.dataset(Dataset.model_validate(dataset), "team-a")
+    assert sent.credentials == pb.SecretReference(namespace="team-a", name="store")
+    open_set = evaluation.dataset(Dataset.model_validate({"uri": "s3://sets/items.jsonl"}), "team-a")
+    assert not open_set.HasField("credentials")

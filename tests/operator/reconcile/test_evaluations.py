@@ -25,10 +25,6 @@ def body(case: str) -> JsonObject:
             found["outputs"] = {"uri": "s3://bucket/reports"}
         case "outputs.credentialsSecretRef":
             found["outputs"] = {"credentialsSecretRef": SECRET}
-        case "suites[golden].dataset.credentialsSecretRef":
-            dataset["credentialsSecretRef"] = SECRET
-        case "suites[golden].contaminationCorpus.credentialsSecretRef":
-            suite["contaminationCorpus"] = {**dataset, "credentialsSecretRef": SECRET}
     return found
 
 
@@ -81,8 +77,6 @@ WRITERS = {
 CASES = (
     "outputs.uri",
     "outputs.credentialsSecretRef",
-    "suites[golden].dataset.credentialsSecretRef",
-    "suites[golden].contaminationCorpus.credentialsSecretRef",
 )
 
 

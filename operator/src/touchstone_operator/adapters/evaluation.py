@@ -81,7 +81,7 @@ def run_spec(request: RunRequest) -> pb.RunSpec:
     return pb.RunSpec(
         subject=subject(request.subjects.subject),
         baseline=subject(request.subjects.baseline) if request.subjects.baseline else None,
-        suites=[suite(one, judges(request, one)) for one in spec.suites],
+        suites=[suite(one, judges(request, one), request.namespace) for one in spec.suites],
         criteria=[criterion(one) for one in spec.criteria],
         execution=execution(spec),
     )
@@ -114,7 +114,7 @@ def judges(request: RunRequest, spec: Suite) -> list[pb.Judge]:
     ]
 
 
-def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
+def suite(spec: Suite, judged_by: Sequence[pb.Judge], namespace: str) -> pb.Suite:
     """Write a suite; a load's shape is parameters of its task."""
     message = pb.Suite(
         name=spec.name, task=spec.task, weight=float(spec.weight), judges=judged_by, cluster_by=spec.cluster_by or ""
@@ -125,9 +125,9 @@ def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
         message.calibration.metric = spec.calibration.metric
         message.calibration.at_least = float(spec.calibration.at_least)
     if spec.dataset:
-        message.dataset.CopyFrom(dataset(spec.dataset))
+        message.dataset.CopyFrom(dataset(spec.dataset, namespace))
     if spec.contamination_corpus:
-        message.contamination_corpus.CopyFrom(dataset(spec.contamination_corpus))
+        message.contamination_corpus.CopyFrom(dataset(spec.contamination_corpus, namespace))
     if spec.sampling:
         message.sampling.max_output_tokens = spec.sampling.max_output_tokens
         message.sampling.temperature = float(spec.sampling.temperature)
@@ -139,8 +139,9 @@ def suite(spec: Suite, judged_by: Sequence[pb.Judge]) -> pb.Suite:
     return message
 
 
-def dataset(spec: Dataset) -> pb.Dataset:
-    """Write a dataset."""
+def dataset(spec: Dataset, namespace: str) -> pb.Dataset:
+    """Write a dataset; the Secret with its keys lies in the namespace of who asked for the run."""
+    reference = spec.credentials_secret_ref
     return pb.Dataset(
         uri=spec.uri,
         digest=spec.digest or "",
@@ -149,6 +150,7 @@ def dataset(spec: Dataset) -> pb.Dataset:
         filter=spec.filter or "",
         limit=spec.limit or 0,
         seed=spec.seed,
+        credentials=pb.SecretReference(namespace=namespace, name=reference.name) if reference else None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from touchstone_operator.api.common import (
+    SECRET_RULE,
     ApiModel,
     Decimal,
     DigestString,
@@ -53,7 +54,9 @@ class Dataset(ApiModel):
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
     """seed draws the items."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the store's credentials. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for hf:// and s3://. Unset: none are needed."""
+
+    model_config = ConfigDict(json_schema_extra=rules(SECRET_RULE))
 
 
 class EvalSampling(ApiModel):

@@ -38,17 +38,11 @@ def of_evaluation(spec: Evaluation, path: str) -> str:
         spec: The evaluation.
         path: Where it stands in the object that the user wrote.
     """
-    outputs, advice = spec.outputs, "give the chart's evaluation worker the credentials"
-    fields = [
+    outputs = spec.outputs
+    fields = (
         ("outputs.uri", bool(outputs and outputs.uri), "reports go to the platform's artefact store; remove it"),
         ("outputs.credentialsSecretRef", bool(outputs and outputs.credentials_secret_ref), "remove it"),
-    ]
-    for suite in spec.suites:
-        datasets = (("dataset", suite.dataset), ("contaminationCorpus", suite.contamination_corpus))
-        fields += [
-            (f"suites[{suite.name}].{name}.credentialsSecretRef", bool(found and found.credentials_secret_ref), advice)
-            for name, found in datasets
-        ]
+    )
     return next((f"{path}.{name} is not supported yet: {way}." for name, is_asked, way in fields if is_asked), "")
 
 

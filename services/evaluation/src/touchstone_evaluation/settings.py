@@ -59,6 +59,8 @@ class WorkerSettings(CommonSettings):
     file_root: Path = Path("/")
     """`file://` data sets and encoders must lie below it, or below `artefacts_uri` if that is a folder. In a cluster,
     set it to a folder that holds nothing else: whoever may create an EvalRun reads what lies there."""
+    kubeconfig: Path | None = setting(default=None, env="KUBECONFIG")
+    """How to reach the API server, for Secrets that a data set names. Unset: as the pod's service account."""
     concurrency: int = setting(default=8, minimum=1, maximum=256)
     """Jobs at once; each asks about one item at a time."""
     ask_timeout_seconds: float = setting(default=120.0, minimum=1, maximum=3600)

@@ -597,6 +597,7 @@ class Dataset(google.protobuf.message.Message):
     FILTER_FIELD_NUMBER: builtins.int
     LIMIT_FIELD_NUMBER: builtins.int
     SEED_FIELD_NUMBER: builtins.int
+    CREDENTIALS_FIELD_NUMBER: builtins.int
     uri: builtins.str
     """uri is the artefact's address: file://, pypi://, s3://, hf://."""
     digest: builtins.str
@@ -611,6 +612,10 @@ class Dataset(google.protobuf.message.Message):
     """limit is the most items, drawn without replacement by seed. 0: all."""
     seed: builtins.int
     """seed draws the items."""
+    @property
+    def credentials(self) -> global___SecretReference:
+        """credentials are the Secret with the keys of the store, for s3:// and hf://. Unset: none are needed."""
+
     def __init__(
         self,
         *,
@@ -621,10 +626,34 @@ class Dataset(google.protobuf.message.Message):
         filter: builtins.str = ...,
         limit: builtins.int = ...,
         seed: builtins.int = ...,
+        credentials: global___SecretReference | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["digest", b"digest", "filter", b"filter", "format", b"format", "limit", b"limit", "records", b"records", "seed", b"seed", "uri", b"uri"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["credentials", b"credentials"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["credentials", b"credentials", "digest", b"digest", "filter", b"filter", "format", b"format", "limit", b"limit", "records", b"records", "seed", b"seed", "uri", b"uri"]) -> None: ...
 
 global___Dataset = Dataset
+
+@typing.final
+class SecretReference(google.protobuf.message.Message):
+    """SecretReference names a Secret of Kubernetes. The service reads it when it is needed, and keeps nothing of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: builtins.int
+    NAME_FIELD_NUMBER: builtins.int
+    namespace: builtins.str
+    """namespace of the Secret. Required."""
+    name: builtins.str
+    """name of the Secret. Required."""
+    def __init__(
+        self,
+        *,
+        namespace: builtins.str = ...,
+        name: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "namespace", b"namespace"]) -> None: ...
+
+global___SecretReference = SecretReference
 
 @typing.final
 class Sampling(google.protobuf.message.Message):

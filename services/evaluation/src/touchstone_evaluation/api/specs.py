@@ -6,6 +6,7 @@ from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 from touchstone.evaluation.v1 import evaluation_service_pb2 as pb
+from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.errors import Invalid, Violation
 
 from touchstone_evaluation.core.spec import (
@@ -169,7 +170,12 @@ def _dataset(message: pb.Dataset) -> Dataset:
         filter=message.filter,
         limit=message.limit,
         seed=message.seed,
+        credentials=_secret(message.credentials) if message.HasField("credentials") else None,
     )
+
+
+def _secret(message: pb.SecretReference) -> SecretReference:
+    return SecretReference(namespace=message.namespace, name=message.name)
 
 
 def _criterion(message: pb.Criterion) -> Criterion:
@@ -282,6 +288,7 @@ def _suite_message(suite: Suite) -> pb.Suite:
 
 
 def _dataset_message(dataset: Dataset) -> pb.Dataset:
+    secret = dataset.credentials
     return pb.Dataset(
         uri=dataset.uri,
         digest=dataset.digest,
@@ -290,6 +297,7 @@ def _dataset_message(dataset: Dataset) -> pb.Dataset:
         filter=dataset.filter,
         limit=dataset.limit,
         seed=dataset.seed,
+        credentials=pb.SecretReference(namespace=secret.namespace, name=secret.name) if secret else None,
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from touchstone_runtime.cluster.references import SecretReference
+
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 Parameters: TypeAlias = Mapping[str, Json]
 
@@ -112,6 +114,8 @@ class Dataset:
     limit: int = 0
     """The most items; 0: all."""
     seed: int = 0
+    credentials: SecretReference | None = None
+    """The Secret with the keys of the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

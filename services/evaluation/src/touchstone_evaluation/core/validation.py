@@ -9,6 +9,7 @@ from itertools import pairwise
 import jmespath
 import jsonschema
 from jmespath.exceptions import JMESPathError
+from touchstone_runtime.cluster import references
 from touchstone_runtime.errors import Violation
 
 from touchstone_evaluation.core import costs
@@ -180,6 +181,7 @@ def _dataset(field: str, dataset: Dataset) -> Iterator[Violation]:
             _ = jmespath.compile(expression) if expression else None
         except JMESPathError as error:
             yield Violation(f"{field}.{name}", f"is no JMESPath expression: {_one_line(str(error))}")
+    yield from references.faults(dataset.credentials, dataset.uri, f"{field}.credentials")
     if dataset.limit < 0:
         yield Violation(f"{field}.limit", "must be 0, for all, or more")
 

@@ -7,6 +7,7 @@ from touchstone_runtime import channels, telemetry
 from touchstone_runtime.artefacts import ArtefactStore, Resolver, cache_folder, places
 from touchstone_runtime.background import BackgroundLoop
 from touchstone_runtime.celery_app import Worker
+from touchstone_runtime.cluster.secrets import ClusterSecrets
 from touchstone_runtime.jobs import Dispatcher, JobStore
 
 from touchstone_evaluation.adapters import documents, plugins
@@ -61,7 +62,9 @@ def _work(
     resolver = Resolver(cache_folder(settings.artefacts_uri, settings.cache_dir))
     roots = places.readable(settings.file_root, settings.artefacts_uri)
     predictions = PredictionDatabase(jobs.engine, now=parts.now)
-    planning = Planning(runs, DatasetFiles(resolver, roots=roots), Reusing(predictions, tasks), course, tasks)
+    secrets = ClusterSecrets(settings.kubeconfig, setting="evaluation.worker.readSecrets")
+    source = DatasetFiles(resolver, secrets, roots=roots)
+    planning = Planning(runs, source, Reusing(predictions, tasks), course, tasks)
     encoders = OnnxEncoders(resolver, roots=roots)
     asker = Asker(predictions, loop.run(_subjects(settings)), ProcessTrials(), encoders, tasks)
     measuring = Measuring(runs, asker, course, tasks, now=parts.now)

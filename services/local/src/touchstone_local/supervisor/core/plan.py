@@ -188,7 +188,8 @@ def _evaluation(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
         "TOUCHSTONE_INFERENCE_ADDRESS": options.addresses.router,
         "TOUCHSTONE_RETRIEVAL_ADDRESS": options.addresses.retrieval,
     }
-    return _pair(options, "evaluation", options.addresses.evaluation, both=environ)
+    working = {"KUBECONFIG": str(options.kubeconfig)}
+    return _pair(options, "evaluation", options.addresses.evaluation, both=environ, worker=working)
 
 
 def _data(options: Options) -> tuple[ProcessSpec, ProcessSpec]:
