@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from touchstone_data.catalogue import augment, rewriting
@@ -110,6 +110,20 @@ def test_the_same_record_is_changed_the_same_way_wherever_it_lies() -> None:
     assert alone == among
     assert made([record(number=7)], copies=3, seed=1) != alone
     assert len({str(one.fields["text"]) for one in alone}) == 3
+
+
+def test_what_is_said_in_turns_is_changed_turn_by_turn() -> None:
+    """Paths through lists were passed over: nothing was made of conversations."""
+    turns = [{"role": "user", "content": TEXT}, {"role": "assistant", "content": None}, {"content": TEXT.upper()}]
+    conversation = Record(id="1", source="s", fields={"messages": turns, "label": "late"})
+    (one,) = made([conversation], fields=["messages[].content"], operations=["swap"])
+    assert one.drop is None
+    assert one.fields["label"] == "late"
+    first, call, last = cast("list[dict[str, Any]]", one.fields["messages"])
+    assert (first["role"], call) == ("user", turns[1])
+    for new, old in ((first, turns[0]), (last, turns[2])):
+        assert new["content"] != old["content"]
+        assert Counter(similarity.words(new["content"])) == Counter(similarity.words(str(old["content"])))
 
 
 def test_labels_and_other_fields_stay() -> None:

@@ -98,6 +98,21 @@ def test_the_same_said_twice_is_made_once(run: Any) -> None:
     assert len(found.rows["train"]) == 2
 
 
+def test_turns_of_a_conversation_are_reworded_each_in_its_place(
+    make_bench: Any, serve_models: Any, scripted: Any, make_spec: Any, read: Any, tmp_path: Path
+) -> None:
+    """Paths through lists were passed over: nothing was made of conversations."""
+    answer = json.dumps({"messages[0].content": GOOD, "messages[2].content": ORIGINAL})
+    bench = make_bench(tmp_path, inference=serve_models(scripted(lambda _: answer)))
+    said = [("user", ORIGINAL), ("assistant", ""), ("user", GOOD)]
+    turns = [{"role": role, "content": content} for role, content in said]
+    uri = bench.write("in.jsonl", [{"id": "1", "messages": turns}])
+    use = ("paraphrase", {"model": "writer", "encoder": ENCODER, "fields": ["messages[].content"]})
+    found = read(bench.run(make_spec(uri, use, models=(MODEL,))))
+    (made,) = (row for row in found.rows["train"] if row["record_made_by"])
+    assert [turn["content"] for turn in made["messages"]] == [GOOD, "", ORIGINAL]
+
+
 GERMAN = (
     "Meine Bestellung 4711 ist noch nicht angekommen, bitte schreiben Sie an <EMAIL>, sobald Sie mehr darüber wissen."
 )

@@ -147,6 +147,19 @@ def test_the_language_is_told(apply: Apply, text: str, language: str) -> None:
     assert (other.reason, other.detail) == ("other language", language)
 
 
+def test_lines_that_are_no_prose_go_from_all_turns_of_a_conversation(apply: Apply) -> None:
+    """Paths through lists were passed over: navigation stayed in conversations."""
+    question, answer = "Where is the parcel that I ordered in May?", "It left our house on Monday and is on its way."
+    turns = [
+        {"role": "user", "content": f"Home | Shop | Contact\n{question}"},
+        {"role": "assistant", "content": f"{answer}\nAll rights reserved"},
+    ]
+    asked = {"fields": ["messages[].content"], "rules": ["fineweb"], "keep_prose_lines": True}
+    found = apply("quality", asked, messages=turns)
+    assert isinstance(found, Record)
+    assert found.fields["messages"] == [{**turns[0], "content": question}, {**turns[1], "content": answer}]
+
+
 def test_templates_see_the_fields_and_nothing_else(apply: Apply) -> None:
     turns = [{"role": "user", "template": "{{ text }}"}, {"role": "assistant", "template": "{{ label|upper }}"}]
     found = apply("to-chat", {"messages": turns, "keep": ["label"]}, text="hello", label="a", other=1)

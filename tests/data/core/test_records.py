@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from touchstone_data.core.records import Record, text_of, with_texts
+from touchstone_data.core.records import Record, text_of, texts_at, with_texts, with_texts_at
 
 FIELDS: dict[str, Any] = {
     "body": "One.",
@@ -41,6 +41,18 @@ def test_texts_are_edited_where_they_stand_and_all_else_stays() -> None:
     }
     assert edited.fields["body"] == FIELDS["body"]
     assert FIELDS["ticket"]["tags"][0] == "red"
+
+
+def test_texts_are_named_by_their_places_and_put_back_there() -> None:
+    paths = ["body", "ticket.tags[]", "ticket.turns[].said", "nothing"]
+    found = texts_at(record(), paths)
+    assert found == {
+        "body": "One.", "ticket.tags[0]": "red", "ticket.tags[3]": "blue",
+        "ticket.turns[0].said": "Two.", "ticket.turns[3].said": "Three.",
+    }  # fmt: skip
+    edited = with_texts_at(record(), paths, {place: text.upper() for place, text in found.items()})
+    assert texts_at(edited, paths) == {place: text.upper() for place, text in found.items()}
+    assert with_texts_at(record(), paths, {"elsewhere": "x"}) == record()
 
 
 @pytest.mark.parametrize("path", ["body", "ticket.turns[].said", "nothing[].here", "nothing"])

@@ -44,7 +44,7 @@ class Augmenting:
                 if texts:
                     made = [self._changed(record, texts, number) for number in range(self.copies)]
                     rewriting.reject_twins(made)
-                    yield from map(rewriting.rewritten, made)
+                    yield from (rewriting.rewritten(one, self.paths) for one in made)
 
     def _changed(self, record: Record, texts: Mapping[str, str], number: int) -> Candidate:
         rng = random.Random(generation.seed_for(self.seed, record, number))  # noqa: S311 - reproducible
@@ -52,8 +52,8 @@ class Augmenting:
         kept = self.keep | {word for value in values if isinstance(value, str) for word in similarity.words(value)}
         rules = Rules(rate=self.rate, kept=kept, synonyms=self.synonyms)
         operation = rng.choice(self.operations)
-        filled = {path: perturbation.filled(text, self.slots, rng) for path, text in texts.items()}
-        found = {path: perturbation.perturbed(text, operation, rules, rng) for path, text in filled.items()}
+        filled = {place: perturbation.filled(text, self.slots, rng) for place, text in texts.items()}
+        found = {place: perturbation.perturbed(text, operation, rules, rng) for place, text in filled.items()}
         candidate = Candidate(origin=record, number=number, texts=found)
         reject(candidate, filled, before=texts, kept=kept)
         return candidate
@@ -69,8 +69,8 @@ def reject(candidate: Candidate, filled: Mapping[str, str], *, before: Mapping[s
         kept: Words that must stand as often as before.
     """
     after = candidate.texts
-    changed = " ".join(filter(None, (verification.changed_spans(filled[path], after[path]) for path in filled)))
-    lost = " ".join(filter(None, (verification.lost_words(filled[path], after[path], kept) for path in filled)))
+    changed = " ".join(filter(None, (verification.changed_spans(filled[place], after[place]) for place in filled)))
+    lost = " ".join(filter(None, (verification.lost_words(filled[place], after[place], kept) for place in filled)))
     if dict(after) == dict(before):
         candidate.reject(rewriting.COPY)
     elif changed:
@@ -109,7 +109,7 @@ _LISTS = {"type": "object", "additionalProperties": {**_WORDS, "minItems": 1}, "
 
 STEP = Step(
     name="augment",
-    version=1,
+    version=2,
     description="Makes records by rules: words swapped, left out, mistyped or replaced, other letters, slots filled.",
     parameters={
         "fields": FIELDS_SCHEMA,

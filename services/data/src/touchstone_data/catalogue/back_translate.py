@@ -39,7 +39,7 @@ class BackTranslation:
                 self.writer.write(alike, names, self._back, aid)
                 _reject_others(alike, self.language, NOT_BACK)
             self.originals.verify(candidates, aid)
-            yield from map(rewriting.rewritten, candidates)
+            yield from (rewriting.rewritten(one, self.originals.paths) for one in candidates)
 
     def _there(self, one: Candidate) -> str:
         return self._asked(self.originals.texts(one.origin), self.language, self.pivot)
@@ -87,7 +87,7 @@ def check(parameters: Parameters) -> str:
 
 STEP = Step(
     name="back-translate",
-    version=1,
+    version=2,
     description="Has a model translate texts into another language and back, and keeps what says the same otherwise.",
     parameters={
         "fields": FIELDS_SCHEMA,

@@ -31,7 +31,7 @@ class Paraphrasing:
             for names, alike in rewriting.by_names(candidates, self.originals).items():
                 self.writer.write(alike, names, self._asked, aid)
             self.originals.verify(candidates, aid)
-            yield from map(rewriting.rewritten, candidates)
+            yield from (rewriting.rewritten(one, self.originals.paths) for one in candidates)
 
     def _asked(self, one: Candidate) -> str:
         texts = self.originals.texts(one.origin)
@@ -57,7 +57,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> GenerationWork:
 
 STEP = Step(
     name="paraphrase",
-    version=1,
+    version=2,
     description="Has a model say texts in other words, and keeps what says the same, by an encoder.",
     parameters={"fields": FIELDS_SCHEMA, **synthesis.ASKING, **rewriting.VERIFICATION},
     required=rewriting.REQUIRED,

@@ -1,7 +1,7 @@
 """Rules of large corpora for web texts; see `core.quality` for their sources."""
 
 from touchstone_data.core import quality
-from touchstone_data.core.records import Drop, Record, text_of, value_at, with_value
+from touchstone_data.core.records import Drop, Record, text_of, with_texts
 from touchstone_data.core.steps import FIELDS_SCHEMA, Parameters, RecordWork, Step, Surroundings
 
 
@@ -13,9 +13,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
     def work(record: Record) -> Record | Drop:
         if parameters["keep_prose_lines"]:
             for path in paths:
-                value = value_at(record.fields, path)
-                if isinstance(value, str):
-                    record = with_value(record, path, quality.c4_lines(value))
+                record = with_texts(record, path, quality.c4_lines)
         text = text_of(record, paths)
         for rule in rules:
             if fault := next(rule(text), None):
@@ -27,7 +25,7 @@ def make(parameters: Parameters, surroundings: Surroundings) -> RecordWork:
 
 STEP = Step(
     name="quality",
-    version=1,
+    version=2,
     description="Drops texts that break the rules of Gopher, C4 or FineWeb. Made for English web pages.",
     parameters={
         "fields": FIELDS_SCHEMA,

@@ -12,7 +12,7 @@ from touchstone_data.catalogue.synthesis import Candidate
 from touchstone_data.core import verification
 from touchstone_data.core.generation import Aid, Made
 from touchstone_data.core.judging import Judge
-from touchstone_data.core.records import Record, value_at, with_value
+from touchstone_data.core.records import Record, texts_at, with_texts_at
 from touchstone_data.core.steps import Parameters, Surroundings
 
 COPY, SPAN, TWIN = "copy of its origin", "protected span changed", "same as another that was made"
@@ -67,17 +67,17 @@ class Originals:
         )
 
     def texts(self, record: Record) -> dict[str, str]:
-        """The texts of a record by their paths."""
+        """The texts of a record by their places."""
         return texts_of(record, self.paths)
 
     def verify(self, candidates: Sequence[Candidate], aid: Aid) -> None:
         """Reject what does not say the same in other words: what costs least is looked at first."""
         for one in synthesis.still_in(candidates):
             before = self.texts(one.origin)
-            if all(verification.is_copy(before[path], one.texts[path]) for path in before):
+            if all(verification.is_copy(before[place], one.texts[place]) for place in before):
                 one.reject(COPY)
             elif changed := " ".join(
-                found for path in before if (found := verification.changed_spans(before[path], one.texts[path]))
+                found for place in before if (found := verification.changed_spans(before[place], one.texts[place]))
             ):
                 one.reject(SPAN, detail=changed)
             elif (ratio := _length_ratio(before.values(), one.texts.values())) > self.max_length_ratio:
@@ -104,17 +104,13 @@ class Originals:
 
 
 def texts_of(record: Record, paths: Sequence[str]) -> dict[str, str]:
-    """The texts of a record by their paths; what is no text, or is blank, is left out."""
-    found = ((path, value_at(record.fields, path)) for path in paths)
-    return {path: text for path, text in found if isinstance(text, str) and text.strip()}
+    """The texts of a record by their places; what is no text, or is blank, is left out."""
+    return {place: text for place, text in texts_at(record, paths).items() if text.strip()}
 
 
-def rewritten(one: Candidate) -> Made:
+def rewritten(one: Candidate, paths: Sequence[str]) -> Made:
     """The origin with the candidate's texts in the place of its own."""
-    record = one.origin
-    for path, text in one.texts.items():
-        record = with_value(record, path, text)
-    return one.made(record.fields)
+    return one.made(with_texts_at(one.origin, paths, one.texts).fields)
 
 
 def reject_twins(candidates: Sequence[Candidate]) -> None:
@@ -133,7 +129,7 @@ def check(parameters: Parameters) -> str:
 
 
 def by_names(candidates: Sequence[Candidate], originals: Originals) -> Mapping[tuple[str, ...], list[Candidate]]:
-    """Put those together whose origins have the same fields: an answer is held to their names."""
+    """Put those together whose origins have the same places: an answer is held to their names."""
     found: dict[tuple[str, ...], list[Candidate]] = {}
     for one in candidates:
         found.setdefault(tuple(originals.texts(one.origin)), []).append(one)

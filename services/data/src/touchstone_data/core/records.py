@@ -57,7 +57,7 @@ def value_at(fields: Mapping[str, Json], path: str) -> Json:
 
 def text_of(record: Record, paths: Sequence[str]) -> str:
     """Return the texts at some paths as one, a line between them; what is no text is left out."""
-    return "\n".join(text for path in paths for text in _texts(record.fields, path))
+    return "\n".join(text for path in paths for _, text in _texts(record.fields, path))
 
 
 def with_value(record: Record, path: str, value: Json) -> Record:
@@ -67,39 +67,59 @@ def with_value(record: Record, path: str, value: Json) -> Record:
 
 def with_texts(record: Record, path: str, edit: Callable[[str], str]) -> Record:
     """Edit the texts at a path; the same record where nothing changes."""
-    fields = _edited(record.fields, path, edit)
+    fields = _edited(record.fields, path, lambda _, text: edit(text))
     return record if fields is record.fields else replace(record, fields=fields)
 
 
-def _texts(fields: Mapping[str, Json], path: str) -> Iterator[str]:
+def texts_at(record: Record, paths: Sequence[str]) -> dict[str, str]:
+    """Return the texts at some paths by their places: `messages[0].content`."""
+    return {place: text for path in paths for place, text in _texts(record.fields, path)}
+
+
+def with_texts_at(record: Record, paths: Sequence[str], texts: Mapping[str, str]) -> Record:
+    """Put texts in the places where `texts_at` found those of the same paths; others stay."""
+    fields = record.fields
+    for path in paths:
+        fields = _edited(fields, path, texts.get)
+    return replace(record, fields=fields)
+
+
+def _texts(fields: Mapping[str, Json], path: str, above: str = "") -> Iterator[tuple[str, str]]:
     head, is_list, rest = path.partition(EACH)
     value = value_at(fields, head)
     if not is_list:
         if isinstance(value, str) and value:
-            yield value
+            yield above + head, value
         return
-    for one in value if isinstance(value, Sequence) and not isinstance(value, str) else ():
+    for number, one in enumerate(value if isinstance(value, Sequence) and not isinstance(value, str) else ()):
+        place = f"{above}{head}[{number}]"
         if isinstance(one, Mapping):
-            yield from _texts(one, rest.removeprefix("."))
+            yield from _texts(one, rest.removeprefix("."), f"{place}.")
         elif isinstance(one, str) and one and not rest:
-            yield one
+            yield place, one
 
 
-def _edited(fields: Mapping[str, Json], path: str, edit: Callable[[str], str]) -> Mapping[str, Json]:
+def _edited(
+    fields: Mapping[str, Json], path: str, edit: Callable[[str, str], str], above: str = ""
+) -> Mapping[str, Json]:
+    """Edit each text, given its place."""
     head, is_list, rest = path.partition(EACH)
     value = value_at(fields, head)
     changed = value
     if not is_list:
-        changed = edit(value) if isinstance(value, str) else value
+        changed = edit(above + head, value) if isinstance(value, str) else value
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        changed = [_edited_one(one, rest.removeprefix("."), edit) for one in value]
+        changed = [
+            _edited_one(one, rest.removeprefix("."), edit, f"{above}{head}[{number}]")
+            for number, one in enumerate(value)
+        ]
     return fields if changed == value else _put(fields, head.split("."), changed)
 
 
-def _edited_one(one: Json, path: str, edit: Callable[[str], str]) -> Json:
+def _edited_one(one: Json, path: str, edit: Callable[[str, str], str], place: str) -> Json:
     if isinstance(one, Mapping):
-        return _edited(one, path, edit)
-    return edit(one) if isinstance(one, str) and not path else one
+        return _edited(one, path, edit, f"{place}.")
+    return edit(place, one) if isinstance(one, str) and not path else one
 
 
 def _put(fields: Mapping[str, Json], path: Sequence[str], value: Json) -> Mapping[str, Json]:
