@@ -198,6 +198,17 @@ def _required(name: str) -> dict[str, Any]:
     }.get(name, {})
 
 
+@pytest.mark.parametrize("name", ["paraphrase", "back-translate", "generate-instructions"])
+def test_a_judge_that_says_yes_or_no_takes_no_least_score(name: str) -> None:
+    """The score was passed over without a word."""
+    judge = {"model": "m", "criteria": "good", "min_score": 5}
+    asked = {**_required(name), "judge": judge}
+    assert list(STEPS[name].faults(asked, "spec.steps[0].parameters")) == []
+    (fault,) = STEPS[name].faults({**asked, "judge": {**judge, "scale": "yes-no"}}, "spec.steps[0].parameters")
+    assert fault.field == "spec.steps[0].parameters"
+    assert fault.description == "judge.min_score is of the scale 1-5. Remove it, or set judge.scale to 1-5."
+
+
 @given(text=st.text(alphabet=st.characters(max_codepoint=126)))
 def test_texts_of_plain_ascii_are_what_ftfy_leaves_of_them(text: str) -> None:
     slow = ftfy.fix_text(text, fix_text.CONFIG)

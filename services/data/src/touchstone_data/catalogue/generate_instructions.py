@@ -170,10 +170,12 @@ def make(parameters: Parameters, surroundings: Surroundings) -> GenerationWork:
 
 
 def check(parameters: Parameters) -> str:
-    """Say that nobody would verify the answers, or which bounds contradict each other."""
+    """Say that nobody would verify the answers, which bounds contradict each other, or what a judge cannot be told."""
     if "judge" not in parameters and "execution" not in parameters:
         return "Nothing verifies the answers. Set judge, execution, or both."
-    return "" if parameters["min_words"] <= parameters["max_words"] else "max_words is below min_words."
+    if parameters["min_words"] > parameters["max_words"]:
+        return "max_words is below min_words."
+    return synthesis.check(parameters)
 
 
 _EXECUTION: dict[str, Any] = {

@@ -124,8 +124,10 @@ def reject_twins(candidates: Sequence[Candidate]) -> None:
 
 
 def check(parameters: Parameters) -> str:
-    """Say which bounds contradict each other."""
-    return "" if parameters["min_cosine"] < parameters["max_cosine"] else "min_cosine must be below max_cosine."
+    """Say which bounds contradict each other, or what a judge cannot be told."""
+    if parameters["min_cosine"] >= parameters["max_cosine"]:
+        return "min_cosine must be below max_cosine."
+    return synthesis.check(parameters)
 
 
 def by_names(candidates: Sequence[Candidate], originals: Originals) -> Mapping[tuple[str, ...], list[Candidate]]:

@@ -35,7 +35,7 @@ ASKING: dict[str, Any] = {
             "model": MODEL,
             "criteria": {"type": "string", "minLength": 1, "maxLength": 8000},
             "scale": {"enum": list(Scale), "description": "Left out: 1-5."},
-            "min_score": {"type": "integer", "minimum": 1, "maximum": 5, "description": "Of 1-5. Left out: 4."},
+            "min_score": {"type": "integer", "minimum": 1, "maximum": 5, "description": "Of 1-5 only. Left out: 4."},
         },
         "required": ["model", "criteria"],
         "additionalProperties": False,
@@ -133,6 +133,14 @@ def judge_of(parameters: Parameters) -> Judge | None:
         scale=Scale(given.get("scale", Scale.ONE_TO_FIVE)),
         min_score=given.get("min_score", 4),
     )
+
+
+def check(parameters: Parameters) -> str:
+    """Say what of `ASKING` contradicts itself; empty if nothing does."""
+    judge = parameters.get("judge", {})
+    if judge.get("scale") == Scale.YES_NO and "min_score" in judge:
+        return "judge.min_score is of the scale 1-5. Remove it, or set judge.scale to 1-5."
+    return ""
 
 
 def judged(
