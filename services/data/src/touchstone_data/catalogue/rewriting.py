@@ -1,15 +1,16 @@
-"""What steps share that say the same in other words: the texts of a record, and what is held against new ones."""
+"""What steps share that say the same in other words: how they have it said, and what is held against it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from touchstone_runtime.encoders import Encoder
 
 from touchstone_data.catalogue import encoding, synthesis
-from touchstone_data.catalogue.synthesis import Candidate
-from touchstone_data.core import verification
+from touchstone_data.catalogue.synthesis import Candidate, Writer
+from touchstone_data.core import judging, verification
 from touchstone_data.core.generation import Aid, Made
 from touchstone_data.core.judging import Judge
 from touchstone_data.core.records import Record, texts_at, with_texts_at
@@ -103,6 +104,68 @@ class Originals:
         return {"original": "\n".join(self.texts(one.origin).values()), "made": "\n".join(one.texts.values())}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """What a model is asked to make of texts, and what its answer must be at once."""
+
+    task: str
+    form: str = ""
+    """What else is said of the texts of the answer: `, each in German`."""
+    check: Callable[[Candidate], None] = lambda _: None
+    """Rejects a candidate that it has just written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewriting:
+    """Has texts said in other words, turn after turn: each works on what the one before wrote."""
+
+    originals: Originals
+    writer: Writer
+    instructions: str
+    turns: tuple[Turn, ...]
+
+    @classmethod
+    def of(cls, parameters: Parameters, surroundings: Surroundings, turns: tuple[Turn, ...]) -> "Rewriting":
+        """Read what `synthesis.ASKING` and `VERIFICATION` describe."""
+        return cls(
+            originals=Originals.of(parameters, surroundings),
+            writer=Writer.of(parameters),
+            instructions=parameters["instructions"],
+            turns=turns,
+        )
+
+    def __call__(self, records: Sequence[Record], aid: Aid) -> Iterator[Made]:
+        """Have the texts of a shard said anew."""
+        origins = [record for record in records if self.originals.texts(record)]
+        for block in synthesis.blocks(origins, self.writer.copies):
+            candidates = self.writer.candidates(block)
+            for names, alike in self._by_names(candidates).items():
+                for turn in self.turns:
+                    self.writer.write(alike, names, partial(self._asked, turn=turn), aid)
+                    for one in synthesis.still_in(alike):
+                        turn.check(one)
+            self.originals.verify(candidates, aid)
+            yield from (rewritten(one, self.originals.paths) for one in candidates)
+
+    def _by_names(self, candidates: Sequence[Candidate]) -> Mapping[tuple[str, ...], list[Candidate]]:
+        """Put those together whose origins have texts at the same places: an answer is held to their names."""
+        found: dict[tuple[str, ...], list[Candidate]] = {}
+        for one in candidates:
+            found.setdefault(tuple(self.originals.texts(one.origin)), []).append(one)
+        return found
+
+    def _asked(self, one: Candidate, turn: Turn) -> str:
+        texts = one.texts or self.originals.texts(one.origin)
+        return "\n\n".join(
+            (
+                f"{turn.task} {KEEP}",
+                *([self.instructions] if self.instructions else []),
+                judging.tagged(texts),
+                f"Reply with JSON: {', '.join(f'`{name}`' for name in texts)}{turn.form}.",
+            )
+        )
+
+
 def texts_of(record: Record, paths: Sequence[str]) -> dict[str, str]:
     """The texts of a record by their places; what is no text, or is blank, is left out."""
     return {place: text for place, text in texts_at(record, paths).items() if text.strip()}
@@ -128,14 +191,6 @@ def check(parameters: Parameters) -> str:
     if parameters["min_cosine"] >= parameters["max_cosine"]:
         return "min_cosine must be below max_cosine."
     return synthesis.check(parameters)
-
-
-def by_names(candidates: Sequence[Candidate], originals: Originals) -> Mapping[tuple[str, ...], list[Candidate]]:
-    """Put those together whose origins have the same places: an answer is held to their names."""
-    found: dict[tuple[str, ...], list[Candidate]] = {}
-    for one in candidates:
-        found.setdefault(tuple(originals.texts(one.origin)), []).append(one)
-    return found
 
 
 def _length_ratio(before: Iterable[str], after: Iterable[str]) -> float:
