@@ -1,7 +1,7 @@
 """Whether annotators agree, over all records: the guideline is at fault where they do not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from touchstone_data.catalogue import annotations
 from touchstone_data.core import agreement
 from touchstone_data.core.records import Record
 from touchstone_data.core.steps import (
-    NOBODY,
     Corpus,
     CorpusWork,
     Decision,
@@ -45,10 +44,8 @@ class AgreementWork:
         if least is not None and (found is None or found < least):
             told = "cannot be told" if found is None else f"is {found:.3f}"
             raise errors.StepFailed(NAME, f"Krippendorff's alpha {told}; {least:g} is asked. Improve the guideline.")
-        return Decision(
-            dropped=np.zeros(corpus.size, dtype=np.bool_),
-            score=np.full(corpus.size, np.nan, dtype=np.float32),
-            kept=np.full(corpus.size, NOBODY, dtype=np.int64),
+        return replace(
+            Decision.keeping_all(corpus.size),
             facts={"alpha": found, "annotated_twice": int(((ratings != agreement.MISSING).sum(axis=1) >= 2).sum())},
         )
 

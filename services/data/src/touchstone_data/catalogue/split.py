@@ -5,7 +5,7 @@ were there, unless they connect two clusters. Shares are met in the mean over cl
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,6 @@ from touchstone_data.core.records import TRAIN, Record, text_of, value_at
 from touchstone_data.core.similarity import Banding, Pairs
 from touchstone_data.core.steps import (
     FIELDS_SCHEMA,
-    NOBODY,
     Corpus,
     CorpusWork,
     Decision,
@@ -67,10 +66,8 @@ class SplitWork:
         np.minimum.at(keys, cluster, corpus.column("key"))
         names = (*(name for name, _ in self.shares), TRAIN)
         ends = np.cumsum([share for _, share in self.shares])
-        return Decision(
-            dropped=np.zeros(corpus.size, dtype=np.bool_),
-            score=np.full(corpus.size, np.nan, dtype=np.float32),
-            kept=np.full(corpus.size, NOBODY, dtype=np.int64),
+        return replace(
+            Decision.keeping_all(corpus.size),
             split=np.searchsorted(ends, _uniform(keys)[cluster], side="right").astype(np.int16),
             splits=names,
             facts={"clusters": len(keys)},

@@ -76,6 +76,15 @@ class Decision:
     facts: Mapping[str, Json] = field(default_factory=dict)
     """What else the manifest should say."""
 
+    @classmethod
+    def keeping_all(cls, size: int) -> "Decision":
+        """Leave out none of so many records; `dataclasses.replace` says what else is decided of them."""
+        return cls(
+            dropped=np.zeros(size, dtype=np.bool_),
+            score=np.full(size, np.nan, dtype=np.float32),
+            kept=np.full(size, NOBODY, dtype=np.int64),
+        )
+
 
 class CorpusWork(Protocol):
     """What a step does with all records."""
