@@ -1,7 +1,6 @@
 """Domain values as JSON documents and back, by cattrs."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
@@ -28,8 +27,6 @@ def read(document: Any, kind: type[T]) -> T:
 @cache
 def _converter() -> cattrs.Converter:
     converter = make_converter()
-    converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
     # JSON within the domain's values is its own document.
     own = cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
     as_is: Mapping[type, tuple[str, ...]] = {

@@ -1,5 +1,6 @@
 """Domain values as JSON documents and back, by cattrs."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -7,8 +8,7 @@ import cattrs
 from cattrs.preconf.json import make_converter
 
 from touchstone_evaluation.core.items import Item
-from touchstone_evaluation.core.results import Conclusion, Interval
-from touchstone_evaluation.core.spec import RunSpec, Suite
+from touchstone_evaluation.core.spec import Suite
 
 T = TypeVar("T")
 
@@ -26,15 +26,11 @@ def read(document: Any, kind: type[T]) -> T:
 @cache
 def _converter() -> cattrs.Converter:
     converter = make_converter()
-    # JSON within the domain's values (parameters, metadata, checks) is its own document.
+    # JSON within the domain's values is its own document.
     own = cattrs.gen.override(struct_hook=lambda value, _: value, unstruct_hook=lambda value: value)
-    for kind, names in ((Suite, ("parameters",)), (Item, ("metadata", "checks"))):
-        as_is: Any = dict.fromkeys(names, own)
-        hook = cattrs.gen.make_dict_structure_fn(kind, converter, **as_is)
-        unhook = cattrs.gen.make_dict_unstructure_fn(kind, converter, **as_is)
-        converter.register_structure_hook(kind, hook)
-        converter.register_unstructure_hook(kind, unhook)
+    as_is: Mapping[type, tuple[str, ...]] = {Suite: ("parameters",), Item: ("metadata", "checks")}
+    for kind, names in as_is.items():
+        hooks: Any = dict.fromkeys(names, own)
+        converter.register_structure_hook(kind, cattrs.gen.make_dict_structure_fn(kind, converter, **hooks))
+        converter.register_unstructure_hook(kind, cattrs.gen.make_dict_unstructure_fn(kind, converter, **hooks))
     return converter
-
-
-__all__ = ["Conclusion", "Interval", "RunSpec", "read", "write"]
