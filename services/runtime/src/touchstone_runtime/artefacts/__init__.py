@@ -9,6 +9,7 @@ from touchstone_runtime.artefacts.faults import (
     ArtefactCorrupt,
     ArtefactNotFound,
     ArtefactUnavailable,
+    ArtefactUnusable,
     CredentialsUnusable,
     UriInvalid,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "ArtefactNotFound",
     "ArtefactStore",
     "ArtefactUnavailable",
+    "ArtefactUnusable",
     "CredentialsUnusable",
     "Progress",
     "Resolved",

@@ -8,9 +8,9 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
@@ -32,9 +32,15 @@ def digest_of(path: Path) -> Digest:
 
 def digest_folder(folder: Path) -> Digest:
     """Digest a folder: over the sorted paths of its files and their digests."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return digest_of_files({PurePosixPath(path.relative_to(folder)): digest_file(path) for path in paths})
+
+
+def digest_of_files(digests: Mapping[PurePosixPath, str]) -> Digest:
+    """Digest a folder whose files' digests are known, by their paths in it."""
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(f"{path.relative_to(folder).as_posix()}\0{digest_file(path)}\n".encode())
+    for path in sorted(digests):
+        total.update(f"{path}\0{digests[path]}\n".encode())
     return Digest(f"sha256:{total.hexdigest()}")
 
 

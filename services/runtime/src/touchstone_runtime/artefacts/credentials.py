@@ -12,6 +12,7 @@ _PAIR = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 KEYS = {
     "hf": ("HF_TOKEN",),
     "s3": (*_PAIR, "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"),
+    "oci": (".dockerconfigjson", "DOCKER_AUTH_CONFIG"),
 }
 """By scheme. Others take none: what may be read there goes by the identity of the pod."""
 NEEDED = {"hf": ("HF_TOKEN",), "s3": _PAIR}
@@ -47,6 +48,19 @@ def storage_options(uri: str, credentials: Mapping[str, str]) -> dict[str, Any]:
         "client_kwargs": {"region_name": region} if region else None,
     }
     return {name: value for name, value in options.items() if value}
+
+
+def registry_configuration(uri: str, credentials: Mapping[str, str]) -> str:
+    """Return the JSON with the logins of registries; empty: that of the environment, if there is one.
+
+    Raises:
+        CredentialsUnusable: There are credentials, and no such JSON among them.
+    """
+    found = next(filter(None, (credentials.get(key, "").strip() for key in KEYS["oci"])), "")
+    if credentials and not found:
+        advice = f"The Secret needs {' or '.join(KEYS['oci'])}: make it with kubectl create secret docker-registry"
+        raise CredentialsUnusable(uri, advice)
+    return found
 
 
 def _usable(uri: str, credentials: Mapping[str, str]) -> dict[str, str]:

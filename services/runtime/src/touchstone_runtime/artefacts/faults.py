@@ -50,3 +50,12 @@ class CredentialsUnusable(errors.FailedPrecondition):
 
     def __init__(self, uri: str, advice: str) -> None:
         super().__init__(f"{uri} cannot be opened with these credentials. {advice}.", metadata={"uri": uri})
+
+
+class ArtefactUnusable(errors.FailedPrecondition):
+    """What lies at the address is nothing that can be read or written as an artefact."""
+
+    reason = "ARTEFACT_UNUSABLE"
+
+    def __init__(self, uri: str, cause: str, advice: str) -> None:
+        super().__init__(f"{uri} cannot be used: {cause}. {advice}.", metadata={"uri": uri})

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from touchstone_runtime.artefacts import credentials, remote, uris
+from touchstone_runtime.artefacts import credentials, registries, remote, uris
 from touchstone_runtime.artefacts.faults import ArtefactNotFound, ArtefactUnavailable, UriInvalid
 from touchstone_runtime.artefacts.uris import Address
 
@@ -35,7 +35,15 @@ def fetch(address: Address, workplace: Path, told: Told, secret: Mapping[str, st
         UriInvalid: The scheme needs something that is not installed.
         CredentialsUnusable: It takes none of the credentials in the Secret.
     """
-    fetchers = {"pypi": _package, "http": _http, "https": _http, "hf": _hub, "s3": _filesystem, "gs": _filesystem}
+    fetchers = {
+        "pypi": _package,
+        "http": _http,
+        "https": _http,
+        "hf": _hub,
+        "s3": _filesystem,
+        "gs": _filesystem,
+        "oci": _registry,
+    }
     return fetchers[address.scheme](address, workplace, told, secret)
 
 
@@ -174,6 +182,11 @@ def _hub(address: Address, workplace: Path, told: Told, secret: Mapping[str, str
         raise ArtefactUnavailable(address.uri, type(error).__name__) from error
     told(_size(found), None)
     return found
+
+
+def _registry(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
+    """Fetch the files of an artefact in an OCI registry."""
+    return registries.pull(f"oci://{address.location}", workplace, told, secret)
 
 
 def _filesystem(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
