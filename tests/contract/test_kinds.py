@@ -138,7 +138,7 @@ ACCEPTED: list[tuple[str, dict[str, Any]]] = [
 ]
 CHAT, INDEX, TUNE, EVAL, SELECT = "ModelDeployment", "RagIndex", "FinetuneJob", "EvalRun", "ModelSelection"
 COMMIT = "revision must be a digest"
-KEYS = "remove credentialsSecretRef: only hf:// and s3:// take the keys of a Secret"
+KEYS = "remove credentialsSecretRef: only hf://, s3://, oci:// take the keys of a Secret"
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (CHAT, {"engine.type": "External"}, "remove adapters"),
     (CHAT, {"adapters": GONE, "engine.type": "External", "serving": {"mode": "Disaggregated", "prefill": {}, "decode": {},
@@ -211,6 +211,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (TUNE, {"method": {"type": "Merge", "merge": {"type": "TIES", "models": [
         {"name": "a", "uri": "file:///a", "density": "0"}]}}}, "density must be above 0"),
     (TUNE, {"output.uri": "http://x"}, "uri must begin with oci://"),
+    (TUNE, {"output.uri": "pvc://claim/tone"}, "uri must begin with oci://"),
     (EVAL, {"criteria.0.required": False}, "at least one criterion must be required"),
     (EVAL, {"criteria.0.metric": "other/contains"}, "each criterion's metric must begin"),
     (EVAL, {"suites.0.task": "load"}, "set load for the task"),

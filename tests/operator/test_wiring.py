@@ -27,3 +27,10 @@ def test_engines_log_as_the_platform_does(log_format: str) -> None:
     found = wiring.reconcilers(settings, OUTSIDE)[objects.MODEL_DEPLOYMENT.name]
     assert isinstance(found, ModelDeployments)
     assert found.platform.environment["TOUCHSTONE_LOG_FORMAT"] == log_format
+
+
+def test_engines_know_the_registries_of_plain_http() -> None:
+    settings = load(OperatorSettings, REQUIRED | {"TOUCHSTONE_PLAIN_HTTP_REGISTRIES": "registry.team:5000, other"})
+    found = wiring.reconcilers(settings, OUTSIDE)[objects.MODEL_DEPLOYMENT.name]
+    assert isinstance(found, ModelDeployments)
+    assert found.platform.environment["TOUCHSTONE_PLAIN_HTTP_REGISTRIES"] == "registry.team:5000,other"

@@ -239,6 +239,15 @@ automountServiceAccountToken: false
 - name: TOUCHSTONE_CACHE_DIR
   value: /tmp/artefacts
 {{- end }}
+{{ include "touchstone.registryVariables" . }}
+{{- end -}}
+
+{{/* What readers of oci:// addresses know of registries; nothing by default. */}}
+{{- define "touchstone.registryVariables" -}}
+{{- with .Values.registries.plainHttp -}}
+- name: TOUCHSTONE_PLAIN_HTTP_REGISTRIES
+  value: {{ join "," . | quote }}
+{{- end -}}
 {{- end -}}
 
 {{- define "touchstone.artefactMounts" -}}

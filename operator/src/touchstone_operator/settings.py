@@ -47,6 +47,8 @@ class OperatorSettings:
     """fsspec URI of the artefact store."""
     cache_dir: Path | None = None
     """Folder of downloaded artefacts. Unset: `artefacts_uri` if it is a folder, else below the home folder."""
+    plain_http_registries: tuple[str, ...] = ()
+    """HOST or HOST:PORT of registries, of oci:// addresses, that speak plain HTTP; passed on to engines."""
     network_policies: bool = False
     """Whether engines get NetworkPolicies, which let in nobody but the router and whom `spec.access` names."""
     engines_share_files: bool = False

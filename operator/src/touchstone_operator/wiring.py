@@ -99,6 +99,7 @@ def reconcilers(settings: OperatorSettings, outside: Outside) -> Mapping[str, Re
             **(files if settings.engines_share_files else {}),
             "OTEL_EXPORTER_OTLP_ENDPOINT": settings.otlp_endpoint or "",
             "TOUCHSTONE_LOG_FORMAT": settings.log_format,
+            "TOUCHSTONE_PLAIN_HTTP_REGISTRIES": ",".join(settings.plain_http_registries),
         },
         doors=Doors(settings.inference_address, settings.openai_address),
         engine_image=settings.engine_image,

@@ -1,7 +1,8 @@
 """Artefacts: one folder by its contents, there whole or not at all."""
 
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from touchstone_finetuning.adapters.outputs import FolderOutputs
 from touchstone_finetuning.adapters.sources import ArtefactSources
 from touchstone_finetuning.core.spec import Source
 from touchstone_finetuning.errors import OutputPushFailed
-from touchstone_runtime.artefacts import CredentialsUnusable, Resolver, UriInvalid
+from touchstone_runtime.artefacts import ArtefactUnusable, CredentialsUnusable, Resolver, UriInvalid
+from touchstone_runtime.artefacts.registries.testing import Registry
 from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.testing import FakeSecrets
 
@@ -120,3 +122,62 @@ def test_a_store_that_does_not_take_the_keys_of_a_secret_is_told(
 def test_a_secret_without_the_keys_of_its_store_is_told_before_anything_is_trained(sources: ArtefactSources) -> None:
     with pytest.raises(CredentialsUnusable, match="AWS_ACCESS_KEY_ID"):
         FolderOutputs(sources, FakeSecrets({SECRET: {"HF_TOKEN": "t"}})).check("s3://team-a/adapters", SECRET)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "no-docker"))
+    (tmp_path / "registry").mkdir()
+    registry = Registry(tmp_path / "registry", login="ann:secret", tokens=True)
+    auth = f'{{"auths": {{"{registry.host}": {{"username": "ann", "password": "secret"}}}}}}'
+    monkeypatch.setenv("DOCKER_AUTH_CONFIG", auth)
+    yield registry
+    registry.close()
+
+
+def test_what_is_published_to_a_registry_is_one_manifest_with_its_digest(
+    sources: ArtefactSources, made: Path, registry: Registry
+) -> None:
+    outputs, uri = FolderOutputs(sources, FakeSecrets()), f"oci://{registry.host}/adapters/tone"
+    outputs.check(uri, None)
+    published = outputs.publish(made, uri, None)
+    assert outputs.publish(made, uri, None) == published
+    manifest = published.uri.removeprefix(f"{uri}@").partition("#")[0]
+    assert published.uri == f"{uri}@{manifest}#{published.digest.replace(':', '=')}"
+    assert len(registry.requests("PUT", "/manifests/")) == 1
+    found = sources.fetch(Source(uri=published.uri))
+    assert found.digest == published.digest
+    assert (found.path / "inner" / "weights").read_bytes() == b"abc"
+    assert published.size_bytes == 5
+
+
+def test_a_registry_that_takes_no_login_says_so_before_anything_is_trained(
+    sources: ArtefactSources, registry: Registry
+) -> None:
+    registry.login = "ann:another"
+    with pytest.raises(CredentialsUnusable, match="does not take the login"):
+        FolderOutputs(sources, FakeSecrets()).check(f"oci://{registry.host}/adapters/tone", None)
+
+
+def test_what_a_registry_refuses_for_good_is_not_tried_again(
+    sources: ArtefactSources, registry: Registry, made: Path
+) -> None:
+    registry.troubles.answers = {("PUT", "/manifests/"): [400]}
+    with pytest.raises(ArtefactUnusable, match="400 TROUBLE") as caught:
+        FolderOutputs(sources, FakeSecrets()).publish(made, f"oci://{registry.host}/adapters/tone", None)
+    assert not caught.value.is_retryable
+
+
+def test_a_registry_takes_the_login_of_a_secret(
+    tmp_path: Path, made: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login = os.environ["DOCKER_AUTH_CONFIG"]
+    monkeypatch.delenv("DOCKER_AUTH_CONFIG")
+    secrets = FakeSecrets({SECRET: {".dockerconfigjson": login}})
+    sources = ArtefactSources(Resolver(tmp_path / "cache"), secrets, file_root=tmp_path)
+    outputs, uri = FolderOutputs(sources, secrets), f"oci://{registry.host}/adapters/tone"
+    with pytest.raises(CredentialsUnusable):
+        outputs.check(uri, None)
+    outputs.check(uri, SECRET)
+    published = outputs.publish(made, uri, SECRET)
+    assert sources.fetch(Source(uri=published.uri, credentials=SECRET)).digest == published.digest

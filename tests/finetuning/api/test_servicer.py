@@ -106,7 +106,7 @@ async def test_every_fault_is_told_with_its_field(stub: Any, sent: list[Job]) ->
         adapter=pb.Adapter(rank=600),
         data=pb.TrainingData(format=pb.RECORD_FORMAT_PREFERENCE, validation_split=0.7),
         hyperparameters=pb.Hyperparameters(learning_rate=-1),
-        output_uri="oci://x",
+        output_uri="pvc://x",
         priority=11,
     )
     with pytest.raises(grpc.aio.AioRpcError) as raised:

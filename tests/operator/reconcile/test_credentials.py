@@ -86,3 +86,28 @@ def test_the_keys_of_a_data_set_are_named_to_who_fetches_it() -> None:
     assert sent.credentials == pb.SecretReference(namespace="team-a", name="store")
     open_set = evaluation.dataset(Dataset.model_validate({"uri": "s3://sets/items.jsonl"}), "team-a")
     assert not open_set.HasField("credentials")
+
+
+async def test_engines_log_in_to_a_registry_by_the_secret_of_the_model(world: Any, apply: Callable[..., None]) -> None:
+    """The key of such a Secret is no name of a variable, so envFrom leaves it out."""
+    apply()
+    pinned = f"oci://registry.example/chat#sha256={'c' * 64}"
+    world.deployment()["spec"]["model"] = {"uri": pinned, "credentialsSecretRef": {"name": "registry"}}
+    await world.settle()
+    container = engine(world)
+    reference = {"name": "registry", "key": ".dockerconfigjson", "optional": True}
+    assert {"name": "DOCKER_AUTH_CONFIG", "valueFrom": {"secretKeyRef": reference}} in container["env"]
+    assert container["envFrom"] == [{"secretRef": {"name": "registry"}}]
+
+
+async def test_engines_of_other_weights_have_no_login_of_a_registry(guarded: Any) -> None:
+    secret = {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    await guarded.cluster.create(objects.SECRET, secret)
+    await guarded.settle()
+    assert "DOCKER_AUTH_CONFIG" not in {variable["name"] for variable in engine(guarded)["env"]}
+
+
+def engine(world: Any) -> Any:
+    """The container of the only engines."""
+    (deployment,) = [obj for (kind, *_), obj in world.cluster.objects.items() if kind == "Deployment"]
+    return deployment["spec"]["template"]["spec"]["containers"][0]

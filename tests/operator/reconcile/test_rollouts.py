@@ -238,9 +238,8 @@ PINNED = f"#sha256={'c' * 64}"
 @pytest.mark.parametrize(
     "changes",
     [
-        {"model": {"uri": f"oci://registry.example/models/chat{PINNED}"}},
         {"model": {"uri": f"pvc://weights/chat.gguf{PINNED}"}},
-        {"adapters": [{"name": "tone", "source": {"type": "URI", "uri": f"oci://registry.example/tone{PINNED}"}}]},
+        {"adapters": [{"name": "tone", "source": {"type": "URI", "uri": f"pvc://weights/tone{PINNED}"}}]},
     ],
 )
 async def test_an_address_that_no_engine_can_read_is_refused(
@@ -251,6 +250,16 @@ async def test_an_address_that_no_engine_can_read_is_refused(
     world.deployment()["spec"].update(changes)
     await world.settle()
     assert world.condition("Stalled") == ("True", "NotSupportedYet")
+
+
+async def test_weights_and_adapters_may_lie_in_a_registry(world: Any, apply: Callable[..., None]) -> None:
+    apply()
+    chat, tone = f"oci://registry.example/models/chat{PINNED}", f"oci://registry.example/tone{PINNED}"
+    source = {"type": "URI", "uri": tone}
+    world.deployment()["spec"].update({"model": {"uri": chat}, "adapters": [{"name": "tone", "source": source}]})
+    await world.settle()
+    bundle = world.bundle()
+    assert (bundle["model"]["uri"], bundle["adapters"][0]["uri"]) == (chat, tone)
 
 
 async def test_only_the_router_and_named_namespaces_reach_engines(world: Any, apply: Callable[..., None]) -> None:

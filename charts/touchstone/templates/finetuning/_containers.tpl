@@ -67,7 +67,7 @@
 ) -}}
 {{- end -}}
 {{- /* What is fetched is kept with the artefacts where those are on a volume, else with the work. */}}
-{{- $cache := ternary (include "touchstone.artefactVariables" .) "" .Values.artefacts.persistence.enabled -}}
+{{- $cache := ternary (include "touchstone.artefactVariables" .) (include "touchstone.registryVariables" .) .Values.artefacts.persistence.enabled -}}
 {{- include "touchstone.container" (dict
   "root" . "name" "worker" "image" (ternary "finetuning" "trainer" $isJob) "module" "touchstone_finetuning.worker" "resources" $worker.resources
   "env" (printf "%s\n%s\n%s\n%s" (toYaml $env) (include "touchstone.finetuningVariables" .) (include "touchstone.workVariables" "finetuning") $cache | trim)

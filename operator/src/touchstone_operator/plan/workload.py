@@ -202,11 +202,25 @@ def _environment(
     ]
     values = {**platform.environment, **more}
     own += [{"name": name, "value": value} for name, value in sorted(values.items()) if value]
+    own += _registry_login(deployment, manifest)
     if _has_cache_claim(deployment):
         own.append({"name": "TOUCHSTONE_CACHE_DIR", "value": CACHE_PATH})
     taken = {variable["name"] for variable in own}
     wanted = (role.pod_template or PodTemplate()).env or ()
     return own + [variable.dump() for variable in wanted if variable.name not in taken]
+
+
+def _registry_login(deployment: ModelDeployment, manifest: Manifest) -> list[JsonObject]:
+    """Write the login of a registry as the variable that Docker's clients read.
+
+    Its key in a Secret of the type `kubernetes.io/dockerconfigjson` is no name of a variable, so it does not come with
+    the rest of the Secret.
+    """
+    credentials = deployment.spec.model.credentials_secret_ref
+    if credentials is None or not manifest.bundle.model.uri.startswith("oci://"):
+        return []
+    reference = {"name": credentials.name, "key": ".dockerconfigjson", "optional": True}
+    return [{"name": "DOCKER_AUTH_CONFIG", "valueFrom": {"secretKeyRef": reference}}]
 
 
 CACHE_PATH = "/var/cache/touchstone"

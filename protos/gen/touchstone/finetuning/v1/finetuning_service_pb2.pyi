@@ -268,12 +268,14 @@ class BaseModel(google.protobuf.message.Message):
     DIGEST_FIELD_NUMBER: builtins.int
     CREDENTIALS_FIELD_NUMBER: builtins.int
     uri: builtins.str
-    """uri of a Hugging Face folder or of a GGUF file: file://, pypi://, http(s)://, s3://, gs://, hf://. Required."""
+    """uri of a Hugging Face folder or of a GGUF file: file://, pypi://, http(s)://, s3://, gs://, hf://,
+    oci://. Required.
+    """
     digest: builtins.str
     """digest is the expected one. Empty: found out and told in Provenance."""
     @property
     def credentials(self) -> global___SecretReference:
-        """credentials are the Secret with the keys of the store, for s3:// and hf://. Unset: none are needed."""
+        """credentials are the Secret with the keys of the store, for s3://, hf:// and oci://. Unset: none are needed."""
 
     def __init__(
         self,
@@ -551,7 +553,9 @@ class TrainingSpec(google.protobuf.message.Message):
     objective: global___Objective.ValueType
     """objective is what is minimised. Required, but for a merge."""
     output_uri: builtins.str
-    """output_uri is the folder that the artefact's own folder is put into: file://, s3:// or gs://. Required."""
+    """output_uri is the folder that the artefact's own folder is put into: file://, s3:// or gs://; or the repository of a
+    registry that it is pushed to: oci://. Required.
+    """
     priority: builtins.int
     """priority from 0 to 9; higher goes first."""
     run: builtins.str
@@ -596,7 +600,7 @@ class TrainingSpec(google.protobuf.message.Message):
 
     @property
     def output_credentials(self) -> global___SecretReference:
-        """output_credentials are the Secret with the keys of the store of output_uri, for s3://. Unset: none are needed."""
+        """output_credentials are the Secret with the keys of the store of output_uri, for s3:// and oci://. Unset: none are needed."""
 
     def __init__(
         self,

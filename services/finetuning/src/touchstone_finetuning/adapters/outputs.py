@@ -1,11 +1,11 @@
-"""Artefacts as folders by their digest: on this machine, or on object storage through fsspec."""
+"""Artefacts as folders by their digest: on this machine, on object storage through fsspec, or in a registry."""
 
 import shutil
 import uuid
 from pathlib import Path
 
 from touchstone_runtime import durable
-from touchstone_runtime.artefacts import caching, remote
+from touchstone_runtime.artefacts import ArtefactUnavailable, caching, registries, remote
 from touchstone_runtime.artefacts.credentials import storage_options
 from touchstone_runtime.artefacts.remote import Place
 from touchstone_runtime.cluster.references import SecretReference, Secrets
@@ -32,13 +32,17 @@ class FolderOutputs:
         try:
             if uri.startswith("file://"):
                 self._sources.own_file(uri)
+            elif uri.startswith("oci://"):
+                registries.check(uri, self._secrets.read(credentials))
             else:
                 self._place(uri, credentials)
-        except OSError as error:
-            raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
+        except (OSError, ArtefactUnavailable) as error:
+            raise errors.OutputPushFailed(uri, _cause(error)) from error
 
     def publish(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once."""
+        if uri.startswith("oci://"):
+            return self._push(folder, uri, credentials)
         digest = caching.digest_folder(folder)
         name = digest.removeprefix("sha256:")
         try:
@@ -55,6 +59,18 @@ class FolderOutputs:
 
     def _place(self, uri: str, credentials: SecretReference | None) -> Place:
         return remote.place(uri, **storage_options(uri, self._secrets.read(credentials)))
+
+    def _push(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
+        """Publish a folder as a manifest of a repository."""
+        try:
+            pushed = registries.push(folder, uri, self._secrets.read(credentials))
+        except ArtefactUnavailable as error:
+            raise errors.OutputPushFailed(uri, _cause(error)) from error
+        return Published(f"{pushed.uri}#{pushed.digest.replace(':', '=')}", pushed.digest, pushed.size_bytes)
+
+
+def _cause(error: OSError | ArtefactUnavailable) -> str:
+    return error.cause if isinstance(error, ArtefactUnavailable) else error.strerror or str(error)
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -13,8 +13,8 @@ from touchstone_finetuning.core.spec import DEFAULT_QUEUE, Merge, Source, Traini
 MAX_ID_BYTES = 128
 MAX_PRIORITY = 9
 MAX_SPLIT = 0.5
-SOURCE_SCHEMES = ("file", "pypi", "http", "https", "hf", "s3", "gs")
-OUTPUT_SCHEMES = ("file", "s3", "gs")
+SOURCE_SCHEMES = ("file", "pypi", "http", "https", "hf", "s3", "gs", "oci")
+OUTPUT_SCHEMES = ("file", "s3", "gs", "oci")
 
 _FIELDS = {"format": "data.format", "method": "objective"}
 """What a recipe's field is called in a request, where the two differ."""

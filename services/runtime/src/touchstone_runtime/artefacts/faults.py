@@ -31,7 +31,9 @@ class ArtefactUnavailable(errors.Unavailable):
     reason = "ARTEFACT_UNAVAILABLE"
 
     def __init__(self, uri: str, cause: str) -> None:
-        super().__init__(f"{uri} cannot be fetched now: {cause}. Try again later.", metadata={"uri": uri})
+        super().__init__(f"{uri} cannot be reached now: {cause}. Try again later.", metadata={"uri": uri})
+        self.cause = cause
+        """The source's own words."""
 
 
 class UriInvalid(errors.Invalid):

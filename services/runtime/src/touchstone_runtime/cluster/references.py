@@ -7,7 +7,7 @@ from typing import Protocol
 from touchstone_runtime.errors import Violation
 
 MAX_NAME = 253
-TAKERS = ("hf", "s3")
+TAKERS = ("hf", "s3", "oci")
 """Schemes of addresses that take keys of a Secret: those of `artefacts.credentials.KEYS`, which loads more."""
 
 
@@ -66,5 +66,5 @@ def faults(reference: SecretReference | None, uri: str, path: str) -> Iterator[V
         if not 0 < len(value) <= MAX_NAME or "/" in value:
             yield Violation(f"{path}.{field}", f"Must be the {field} of a Secret, 1 to {MAX_NAME} characters.")
     if not is_taken(uri):
-        takers = " and ".join(f"{scheme}://" for scheme in TAKERS)
-        yield Violation(path, f"Must not be set: of all addresses only {takers} take the keys of a Secret.")
+        takers = ", ".join(f"{scheme}://" for scheme in TAKERS)
+        yield Violation(path, f"Must not be set: only addresses of {takers} take the keys of a Secret.")
