@@ -155,7 +155,7 @@ def test_a_registry_that_takes_no_login_says_so_before_anything_is_trained(
     sources: ArtefactSources, registry: Registry
 ) -> None:
     registry.login = "ann:another"
-    with pytest.raises(CredentialsUnusable, match="does not take the login"):
+    with pytest.raises(CredentialsUnusable, match="does not take it"):
         FolderOutputs(sources, FakeSecrets()).check(f"oci://{registry.host}/adapters/tone", None)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -193,3 +194,32 @@ async def test_what_does_not_fit_is_refused_before_it_is_scored(service: EngineS
 async def test_a_score_by_an_adapter_is_refused_not_told_of_the_base_model(service: EngineService) -> None:
     with pytest.raises(errors.AdapterNotLoaded):
         await service.score(Scoring(prompt="a", continuations=(" b",), adapter="tone"))
+
+
+async def test_a_model_is_found_in_its_folder(tmp_path: Path) -> None:
+    """What a registry has is a folder."""
+    cache = Path(os.environ.get("TOUCHSTONE_TEST_CACHE_DIR", "~/.cache/touchstone/artefacts")).expanduser()
+    weights = await Resolver(cache).resolve(MODEL)
+    (tmp_path / "chat.gguf").symlink_to(weights.path)
+    (tmp_path / "README.md").write_text("What it is.")
+    numbers = arguments.read({"parallel": "1"}, arguments.LLAMACPP)
+    model = LlamaCpp(tmp_path, digest=weights.digest, max_model_len=128, arguments=numbers)
+    await model.start()
+    await model.close()
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ((), "holds no"),
+        (("a.gguf", "b.gguf"), "holds a.gguf, b.gguf"),
+        (("a-00002-of-00002.gguf",), "holds no"),
+        (("a-00001-of-00002.gguf", "a-00002-of-00002.gguf", "b.gguf"), "holds a-00001-of-00002.gguf, b.gguf"),
+    ],
+)
+async def test_a_folder_without_one_model_says_what_it_holds(tmp_path: Path, names: tuple[str, ...], said: str) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    numbers = arguments.read({"parallel": "1"}, arguments.LLAMACPP)
+    with pytest.raises(errors.EngineBroke, match=f"The model's folder {re.escape(said)}"):
+        LlamaCpp(tmp_path, digest="sha256:0", max_model_len=128, arguments=numbers)

@@ -162,7 +162,7 @@ def test_a_wrong_login_is_told_without_showing_it(
     registry = registries(login=LOGIN, tokens=tokens)
     wrong = encoded("ann:mistyped")
     secret = {".dockerconfigjson": configured(registry.host, auth=wrong)}
-    with pytest.raises(CredentialsUnusable, match="the login") as caught:
+    with pytest.raises(CredentialsUnusable, match=r"Check the login: .* does not take") as caught:
         pull(offer(registry), workplace, secret, nowhere)
     for shown in (str(caught.value), str(caught.value.metadata), caplog.text):
         assert "mistyped" not in shown
@@ -216,7 +216,7 @@ def test_a_registry_that_may_not_be_written_to_says_that_the_login_may_not(
     registry = registries(login=LOGIN)
     registry.troubles.answers = {("POST", "/blobs/uploads/"): [403]}
     secret = {".dockerconfigjson": configured(registry.host, auth=encoded(LOGIN))}
-    with pytest.raises(CredentialsUnusable, match="403 TROUBLE: the login may not do this"):
+    with pytest.raises(CredentialsUnusable, match=r"it may not do this .*403 TROUBLE"):
         pushing.check(f"oci://{registry.host}/models/mine", secret, surroundings=nowhere)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from touchstone_runtime import revisions
+from touchstone_runtime.artefacts import uris
 from touchstone_runtime.durable import write_text
 from touchstone_runtime.jobs import ClaimLost, Preempted
 
@@ -123,7 +124,7 @@ class Conductor:
 
     def _data(self, source: Source) -> Fetched:
         """Bring the data here. The digest of a snapshot is its manifest's, which is looked at once it is here."""
-        is_folder = source.uri.partition("#")[0].endswith("/")
+        is_folder = uris.parse(source.uri).is_folder
         return self.sources.fetch(replace(source, digest="") if is_folder else source)
 
     def _checkpoints(self, spec: TrainingSpec, workspace: Workspace) -> Path:

@@ -1,6 +1,7 @@
 """llama.cpp in this process: generation, scores, and LoRA adapters of a GGUF model."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -26,6 +27,8 @@ ENGINE_TYPE = "LlamaCpp"
 CAPABILITIES = frozenset({Capability.JSON_SCHEMA, Capability.LOGPROBS, Capability.SCORE, Capability.PREFIX_CACHE})
 ADAPTER_FILE = "adapter.gguf"
 """What an adapter's folder holds for llama.cpp, beside the safetensors that others take."""
+_LATER_PART = re.compile(r"-(?!00001)[0-9]{5}-of-[0-9]{5}\.gguf$")
+"""The end of the name of each part but the first, as llama.cpp's `gguf-split` writes it."""
 
 
 class LlamaCpp:
@@ -37,14 +40,14 @@ class LlamaCpp:
         """Take the weights and how to run them.
 
         Args:
-            path: The GGUF file.
+            path: The GGUF file, or a folder with one: what registries have are folders.
             digest: Its digest.
             max_model_len: The context of one request, in tokens.
             arguments: Of `arguments.LLAMACPP`.
             has_adapters: Whether adapters may be loaded.
         """
         self._loading = Loading(
-            path=path,
+            path=_model_file(path),
             slots=arguments.number("parallel"),
             context_tokens=max_model_len,
             batch_size=arguments.number("batch-size"),
@@ -194,6 +197,17 @@ class LlamaCpp:
         if self._server is None:
             raise errors.EngineBroke("The model is not loaded yet. Wait until health says SERVING.")
         return self._server
+
+
+def _model_file(path: Path) -> Path:
+    """Find the file of a model; of one in parts the first, which llama.cpp takes for all."""
+    if not path.is_dir():
+        return path
+    found = [each for each in sorted(path.glob("*.gguf")) if not _LATER_PART.search(each.name)]
+    if len(found) == 1:
+        return found[0]
+    held = f"holds {', '.join(each.name for each in found)}" if found else "holds no *.gguf"
+    raise errors.EngineBroke(f"The model's folder {held}, and llama.cpp needs one. Publish that file alone.")
 
 
 def _gguf(name: str, path: Path) -> Path:

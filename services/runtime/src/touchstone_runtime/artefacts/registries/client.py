@@ -118,8 +118,10 @@ class Repository:
             return
         uri, said = self.name.uri, f"the registry answered {status}{_code(answer)}"
         if status in (401, 403):
-            advice = f"{said[0].upper()}{said[1:]}: the login may not do this" if self._has_login else tokens.WANTED
-            raise CredentialsUnusable(uri, advice)
+            meant = (
+                "the registry does not take the login" if status == httpx.codes.UNAUTHORIZED else "it may not do this"
+            )
+            raise CredentialsUnusable(uri, f"Check the login: {meant} ({said})" if self._has_login else tokens.WANTED)
         if status in (404, 410):
             raise ArtefactNotFound(uri, said)
         if status in _PASSING:

@@ -89,7 +89,7 @@ class SignIn(httpx.Auth):
     def _token(self, answer: httpx.Response) -> str:
         """Read a token server's answer. What it says is never shown: it may hold a token."""
         if answer.status_code in (400, 401, 403):
-            advice = "The registry's token server does not take the login" if self._login else WANTED
+            advice = "Check the login: the registry's token server does not take it" if self._login else WANTED
             raise CredentialsUnusable(self._uri, advice)
         if answer.status_code != httpx.codes.OK:
             raise ArtefactUnavailable(self._uri, f"the registry's token server answered {answer.status_code}")
