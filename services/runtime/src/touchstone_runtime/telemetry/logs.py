@@ -22,6 +22,9 @@ def setup(log_format: LogFormat = "json", *, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    logging.getLogger("httpx").setLevel(
+        max(level, logging.WARNING)
+    )  # it logs addresses, and signed ones open what they name
     logging.captureWarnings(capture=True)
 
 
