@@ -9,11 +9,12 @@ import zlib
 
 import numpy as np
 import pytest
-from touchstone_evaluation.adapters.encoders import OnnxEncoders, probability, windows
+from touchstone_evaluation.adapters.encoders import OnnxEncoders
 from touchstone_evaluation.catalogue.safety_classification import TASK
 from touchstone_evaluation.core import statistics
 from touchstone_evaluation.core.items import Item
 from touchstone_evaluation.core.task import Classification, EncoderFiles, Outcome, Prompt, steps
+from touchstone_runtime import classifying
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.encoders import Encoder, EncoderInvalid
 
@@ -81,17 +82,17 @@ async def test_probabilities_of_both_kinds_sum_to_one_and_a_third_kind_is_refuse
 def test_the_parts_of_a_text_are_the_text_and_each_fits(resolver: Resolver) -> None:
     encoder = Encoder(resolver.resolve_sync(FILES.model).path, resolver.resolve_sync(FILES.tokenizer).path, threads=1)
     text = "One two three, four five six. Seven eight nine! " * 9
-    parts = windows(encoder, text, 32)
-    assert "".join(parts) == text
-    assert len(parts) > 2
-    assert all(len(each.ids) <= 32 + 1 for each in encoder.tokenize(parts, max_tokens=1000))
-    assert windows(encoder, "short", 32) == ["short"]
+    found = classifying.parts(encoder, text, 32)
+    assert "".join(found) == text
+    assert len(found) > 2
+    assert all(len(each.ids) <= 32 + 1 for each in encoder.tokenize(found, max_tokens=1000))
+    assert classifying.parts(encoder, "short", 32) == ["short"]
 
 
 def test_one_logit_is_that_of_kind_one() -> None:
-    assert probability(np.array([0.0], dtype=np.float32), 1) == pytest.approx(0.5)
-    assert probability(np.array([2.0], dtype=np.float32), 1) == pytest.approx(0.880797, abs=1e-5)
-    assert probability(np.array([0.0, 2.0], dtype=np.float32), 1) == pytest.approx(0.880797, abs=1e-5)
+    assert classifying.share(np.array([0.0], dtype=np.float32), 1) == pytest.approx(0.5)
+    assert classifying.share(np.array([2.0], dtype=np.float32), 1) == pytest.approx(0.880797, abs=1e-5)
+    assert classifying.share(np.array([0.0, 2.0], dtype=np.float32), 1) == pytest.approx(0.880797, abs=1e-5)
 
 
 def test_answers_are_flagged_from_the_threshold_on_and_labelled_responses_are_not_asked_for() -> None:

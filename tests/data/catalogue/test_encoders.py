@@ -54,6 +54,21 @@ def test_a_classifier_drops_what_it_flags_wherever_it_stands(bench: Any, make_sp
     assert all(row["score"] >= 0.9 for row in found.dropped)
 
 
+def test_each_part_of_a_long_text_is_read_as_a_text_of_its_own(bench: Any, make_spec: Any, read: Any) -> None:
+    """Only the first part began, and only the last ended, as the classifier knows texts from its training.
+
+    Of a whole text the classifier says 0.0009 at most of the filler, and 0.9997 where the attack is: parts without
+    their first and last token had 0.0038 and 0.9969.
+    """
+    filler = "The courier left the parcel with a neighbour and went on. "
+    rows = [{"id": "harmless", "text": filler * 60}, {"id": "hidden", "text": filler * 8 + ATTACK + filler * 20}]
+    parameters = {**FILES, "max_tokens": 64, "threshold": 0.002}
+    found = read(bench.run(make_spec(bench.write("in.jsonl", rows), ("classify", parameters))))
+    (row,) = found.dropped
+    assert row["record_id"] == "hidden"
+    assert row["score"] > 0.9995
+
+
 def test_an_encoder_is_no_classifier(bench: Any, make_spec: Any) -> None:
     pipeline = bench.run(make_spec(bench.write("in.jsonl", [{"text": "x"}]), ("classify", MINILM)))
     assert pipeline.error["reason"] == "EncoderInvalid"

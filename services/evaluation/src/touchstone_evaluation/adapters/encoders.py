@@ -4,13 +4,12 @@ Their files are fetched and verified like a dataset.
 """
 
 import asyncio
-import itertools
-import sys
 import threading
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from touchstone_runtime import classifying
 from touchstone_runtime.artefacts import Resolver, places
 from touchstone_runtime.encoders import Encoder, EncoderInvalid, Numbers, normed, pooled
 
@@ -63,18 +62,9 @@ class OnnxEncoders:
         return await asyncio.to_thread(self._classify, asked)
 
     def _classify(self, asked: Classification) -> Outcome:
-        encoder = self._loaded(asked.classifier)
-        parts = windows(encoder, asked.text, asked.classifier.max_tokens)
-        found = []
-        for part in parts:
-            logits, _ = encoder.states(encoder.tokenize([part], max_tokens=asked.classifier.max_tokens))
-            if logits.ndim != 2 or not 0 <= asked.label < max(2, logits.shape[1]):
-                raise EncoderInvalid(
-                    "classifier", f"gives outputs of shape {list(logits.shape)}, and [texts, kinds] is needed, "
-                    f"with a kind number {asked.label}.",
-                )  # fmt: skip
-            found.append(probability(logits[0], asked.label))
-        return Outcome(probability=max(found))
+        files = asked.classifier
+        found = classifying.probability(self._loaded(files), asked.text, label=asked.label, max_tokens=files.max_tokens)
+        return Outcome(probability=found)
 
     def _loaded(self, files: EncoderFiles) -> Encoder:
         with self._loading:
@@ -87,25 +77,6 @@ class OnnxEncoders:
     def _fetched(self, uri: str) -> Path:
         places.check(uri, *self._roots)
         return self._resolver.resolve_sync(uri).path
-
-
-def windows(encoder: Encoder, text: str, max_tokens: int) -> list[str]:
-    """Cut a text into parts that the encoder can read whole; a short one is one part."""
-    room = max_tokens - encoder.special_tokens
-    (encoding,) = encoder.tokenize([text], max_tokens=sys.maxsize)
-    offsets = [
-        span for span, special in zip(encoding.offsets, encoding.special_tokens_mask, strict=True) if not special
-    ]
-    starts = [0, *(offsets[place][0] for place in range(room, len(offsets), room)), len(text)]
-    return [text[start:end] for start, end in itertools.pairwise(starts)]
-
-
-def probability(logits: Numbers, label: int) -> float:
-    """Softmax of several logits, or the sigmoid of one, which is that of kind 1."""
-    if len(logits) == 1:
-        logits = np.array([0.0, logits[0]], dtype=np.float32)
-    shares = np.exp(logits - logits.max())
-    return float(shares[label] / shares.sum())
 
 
 def matching(text: Numbers, other: Numbers, *, cosine: float) -> Likeness:
