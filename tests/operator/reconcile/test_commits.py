@@ -26,6 +26,14 @@ def test_a_commit_becomes_part_of_the_address(uri: str, revision: str | None, ex
     assert addresses.at(uri, revision) == expected
 
 
+@pytest.mark.parametrize(
+    ("revision", "expected"),
+    [(DIGEST, DIGEST), ("abc123", None), ("sha256-of-today", None), (DIGEST[:-1], None), (None, None)],
+)
+def test_a_revision_is_a_digest_or_a_commit(revision: str | None, expected: str | None) -> None:
+    assert addresses.digest(revision) == expected
+
+
 def serve(world: Any, commit: str) -> None:
     spec = {
         "model": {"uri": "hf://org/chat", "revision": commit},

@@ -107,9 +107,11 @@ def secret(request: TrainingRequest, reference: ObjectReference | None) -> pb.Se
 
 def base(source: BaseModelSource, credentials: pb.SecretReference | None) -> pb.BaseModel:
     """Write what is trained from: a revision is a digest, or a commit, which is part of the address."""
-    revision = source.revision or ""
-    digest = revision if revision.startswith("sha256:") else ""
-    return pb.BaseModel(uri=addresses.at(source.uri, source.revision), digest=digest, credentials=credentials)
+    return pb.BaseModel(
+        uri=addresses.at(source.uri, source.revision),
+        digest=addresses.digest(source.revision) or "",
+        credentials=credentials,
+    )
 
 
 def resources(asked: Resources) -> pb.Resources:

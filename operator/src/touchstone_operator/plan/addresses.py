@@ -1,11 +1,13 @@
-"""Addresses of weights at a commit. Pure."""
+"""Addresses of weights, at a commit or as a digest. Pure."""
 
 import re
+
+from touchstone_runtime.revisions import Digest
 
 from touchstone_operator.api.common import REPOSITORY
 
 _REPOSITORY = re.compile(REPOSITORY)
-_DIGEST_PREFIX = "sha256:"
+_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 
 
 def at(uri: str, revision: str | None) -> str:
@@ -15,6 +17,11 @@ def at(uri: str, revision: str | None) -> str:
     of anything but a repository.
     """
     found = _REPOSITORY.match(uri)
-    if not revision or revision.startswith(_DIGEST_PREFIX) or not found:
+    if not revision or digest(revision) or not found:
         return uri
     return f"{found[1]}@{revision}{uri[found.end(1) :]}"
+
+
+def digest(revision: str | None) -> Digest | None:
+    """Take a revision as the digest that it is; None: it is a commit, or there is none."""
+    return Digest(revision) if revision and _DIGEST.match(revision) else None

@@ -15,9 +15,8 @@ from touchstone_runtime.revisions import Digest, Manifest
 from touchstone_operator.api.bundles import ModelSource
 from touchstone_operator.api.modeldeployment import ModelDeployment, ModelDeploymentSpec
 from touchstone_operator.api.ragindex import RagIndex
-from touchstone_operator.plan import support
+from touchstone_operator.plan import addresses, support
 
-_DIGEST = re.compile(r"^sha256:[0-9a-f]{64}$")
 _FRAGMENT = re.compile(r"#sha256=([0-9a-f]{64})$")
 STRUCTURED_SUFFIXES = (".yaml", ".yml")
 
@@ -121,10 +120,8 @@ def declared_digest(model: ModelSource, engine_type: str, served_name: str) -> D
     """
     if engine_type == "External":
         return revisions.digest_json({"uri": model.uri, "revision": model.revision or "", "name": served_name})
-    if model.revision and _DIGEST.match(model.revision):
-        return Digest(model.revision)
     fragment = _FRAGMENT.search(model.uri or "")
-    return Digest(f"sha256:{fragment[1]}") if fragment else None
+    return addresses.digest(model.revision) or (Digest(f"sha256:{fragment[1]}") if fragment else None)
 
 
 def pinned_digest(uri: str, manifests: Iterable[Manifest]) -> Digest | None:

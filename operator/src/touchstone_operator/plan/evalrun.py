@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from touchstone_operator.api.evalrun import EvalRun, EvalRunStatus, JudgeStatus
 from touchstone_operator.objects import Happening
-from touchstone_operator.plan import conditions, lifetimes, times
+from touchstone_operator.plan import conditions, lifetimes, times, unanswered
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.ports import RunReport, Subjects
 
@@ -47,28 +47,20 @@ def dispatch_id(run: EvalRun, attempt: int) -> str:
 
 def suspended(run: EvalRun, now: datetime) -> RunPlan:
     """Plan a run that is kept from starting."""
-    observed = (
-        conditions.unknown("Succeeded", "Suspended", "spec.suspend keeps the run from starting."),
-        conditions.unknown("Passed", "Suspended"),
-        conditions.holds("Suspended", "Suspended"),
-    )
+    observed = unanswered.suspended("Passed", "spec.suspend keeps the run from starting.")
     return RunPlan(status=_status(run, run.status, observed, now), is_active=False)
 
 
 def stalled(run: EvalRun, message: str, now: datetime) -> RunPlan:
     """Plan a run that asks for what this version cannot do."""
-    observed = (
-        conditions.unknown("Succeeded", "NotSupportedYet", message),
-        conditions.unknown("Passed", "NotSupportedYet"),
-        conditions.fails("Suspended", "NotSuspended"),
-        conditions.holds(conditions.STALLED, "NotSupportedYet", message),
-    )
+    observed = unanswered.stalled("Passed", "NotSupportedYet", message)
     return RunPlan(status=_status(run, run.status, observed, now), is_active=False)
 
 
 def waiting(run: EvalRun, reason: str, message: str, now: datetime, *, poll: timedelta) -> RunPlan:
     """Plan a run that cannot go on yet: its subject does not exist, or the service does not answer."""
-    return RunPlan(status=_status(run, run.status, _active(reason, message), now), requeue_at=now + poll)
+    observed = unanswered.active("Passed", reason, message)
+    return RunPlan(status=_status(run, run.status, observed, now), requeue_at=now + poll)
 
 
 def dispatched(run: EvalRun, found: Subjects, now: datetime) -> RunPlan:
@@ -80,7 +72,7 @@ def dispatched(run: EvalRun, found: Subjects, now: datetime) -> RunPlan:
             **_measured(found),
         }
     )
-    observed = _active("Starting", "The run is handed to the evaluation service.")
+    observed = unanswered.active("Passed", "Starting", "The run is handed to the evaluation service.")
     return RunPlan(status=_status(run, status, observed, now), requeue_at=now)
 
 
@@ -128,7 +120,8 @@ def reported(run: EvalRun, report: RunReport, now: datetime, *, poll: timedelta)
         plan = _finished(run, status, "DeadlineExceeded", message, now, happening)
         return replace(plan, command=Command.CANCEL)
     reason = "Running" if report.state == "Running" else "Queued"
-    return RunPlan(status=_status(run, status, _active(reason, _progress(status)), now), requeue_at=now + poll)
+    observed = unanswered.active("Passed", reason, _progress(status))
+    return RunPlan(status=_status(run, status, observed, now), requeue_at=now + poll)
 
 
 def expires_at(run: EvalRun) -> datetime | None:
@@ -158,15 +151,15 @@ def _completed(run: EvalRun, status: EvalRunStatus, verdict: str, now: datetime)
         ended = times.read(status.completion_time) if status.completion_time else None
         due = ended + FIRST_BACKOFF * 2 ** (attempts - 1) if ended else now
         if now < due:
-            observed = _active(
-                "Retrying", f"Attempt {attempts} could not be measured: {status.message or 'no reason was given.'}"
-            )
+            message = f"Attempt {attempts} could not be measured: {status.message or 'no reason was given.'}"
+            observed = unanswered.active("Passed", "Retrying", message)
             return RunPlan(status=_status(run, run.status, observed, now), requeue_at=due)
         retried = run.status.model_copy(
             update={"dispatch_id": dispatch_id(run, attempts + 1), "attempts": attempts + 1, "progress": None}
         )
         happening = Happening("Retried", f"Attempt {attempts} could not be measured: {status.message}", is_warning=True)
-        observed = _active("Starting", f"Attempt {attempts + 1} is handed to the evaluation service.")
+        message = f"Attempt {attempts + 1} is handed to the evaluation service."
+        observed = unanswered.active("Passed", "Starting", message)
         return RunPlan(status=_status(run, retried, observed, now), happenings=(happening,), requeue_at=now)
     finished = status.model_copy(
         update={"verdict": verdict, "completion_time": status.completion_time or times.write(now)}
@@ -196,15 +189,6 @@ def _passed(verdict: str | None) -> Observation:
             return conditions.fails("Passed", "Failed")
         case _:
             return conditions.unknown("Passed", verdict or "NoVerdict")
-
-
-def _active(reason: str, message: str) -> tuple[Observation, ...]:
-    return (
-        conditions.unknown("Succeeded", reason, message),
-        conditions.unknown("Passed", reason),
-        conditions.fails("Suspended", "NotSuspended"),
-        conditions.holds(conditions.RECONCILING, reason, message),
-    )
 
 
 def _progress(status: EvalRunStatus) -> str:

@@ -14,7 +14,7 @@ from touchstone_operator.api.modelselection import (
     SelectionCandidate,
 )
 from touchstone_operator.objects import Happening, JsonObject
-from touchstone_operator.plan import conditions, reuse, times
+from touchstone_operator.plan import conditions, reuse, times, unanswered
 from touchstone_operator.plan.conditions import Observation
 from touchstone_operator.ports import SelectionReport, SelectionRequest
 
@@ -96,34 +96,20 @@ def request(selection: ModelSelection, found: Mapping[str, EvalRun]) -> Selectio
 
 def suspended(selection: ModelSelection, now: datetime) -> SelectionPlan:
     """Plan a selection that is kept from starting."""
-    observed = (
-        conditions.unknown("Succeeded", "Suspended", "spec.suspend keeps the selection from starting."),
-        conditions.unknown("Chosen", "Suspended"),
-        conditions.holds("Suspended", "Suspended"),
-    )
+    observed = unanswered.suspended("Chosen", "spec.suspend keeps the selection from starting.")
     return SelectionPlan(status=_status(selection, selection.status, observed, now))
 
 
 def stalled(selection: ModelSelection, message: str, now: datetime) -> SelectionPlan:
     """Plan a selection that asks for what this version cannot do."""
-    observed = (
-        conditions.unknown("Succeeded", "NotSupportedYet", message),
-        conditions.unknown("Chosen", "NotSupportedYet"),
-        conditions.fails("Suspended", "NotSuspended"),
-        conditions.holds(conditions.STALLED, "NotSupportedYet", message),
-    )
+    observed = unanswered.stalled("Chosen", "NotSupportedYet", message)
     return SelectionPlan(status=_status(selection, selection.status, observed, now))
 
 
 def blocked(selection: ModelSelection, name: str, now: datetime) -> SelectionPlan:
     """Plan a selection one of whose EvalRuns is somebody else's."""
     message = f"EvalRun {name} exists and is not of this selection. Remove it, or name the selection otherwise."
-    observed = (
-        conditions.unknown("Succeeded", "NameTaken", message),
-        conditions.unknown("Chosen", "NameTaken"),
-        conditions.fails("Suspended", "NotSuspended"),
-        conditions.holds(conditions.STALLED, "NameTaken", message),
-    )
+    observed = unanswered.stalled("Chosen", "NameTaken", message)
     return SelectionPlan(
         status=_status(selection, selection.status, observed, now), requeue_at=now + timedelta(seconds=30)
     )
@@ -134,13 +120,14 @@ def measuring(selection: ModelSelection, found: Mapping[str, EvalRun], now: date
     done = [name for name, run in found.items() if reuse.is_finished(run)]
     message = f"{len(done)} of {len(found)} candidates are measured."
     status = selection.status.model_copy(update={"candidates": _candidates(selection, found)})
-    return SelectionPlan(status=_status(selection, status, _active("Measuring", message), now))
+    return SelectionPlan(status=_status(selection, status, unanswered.active("Chosen", "Measuring", message), now))
 
 
 def waiting(selection: ModelSelection, reason: str, message: str, now: datetime, *, poll: timedelta) -> SelectionPlan:
     """Plan a selection that waits for the evaluation service."""
     return SelectionPlan(
-        status=_status(selection, selection.status, _active(reason, message), now), requeue_at=now + poll
+        status=_status(selection, selection.status, unanswered.active("Chosen", reason, message), now),
+        requeue_at=now + poll,
     )
 
 
@@ -227,15 +214,6 @@ def _candidates(selection: ModelSelection, found: Mapping[str, EvalRun]) -> tupl
             revision=found[candidate.name].status.subject_revision if candidate.name in found else None,
         )
         for candidate in selection.spec.candidates
-    )
-
-
-def _active(reason: str, message: str) -> tuple[Observation, ...]:
-    return (
-        conditions.unknown("Succeeded", reason, message),
-        conditions.unknown("Chosen", reason),
-        conditions.fails("Suspended", "NotSuspended"),
-        conditions.holds(conditions.RECONCILING, reason, message),
     )
 
 
