@@ -4,7 +4,7 @@ import shutil
 import uuid
 from pathlib import Path
 
-from touchstone_runtime import durable
+from touchstone_runtime import durable, folders
 from touchstone_runtime.artefacts import ArtefactUnavailable, caching, registries, remote
 from touchstone_runtime.artefacts.credentials import storage_options
 from touchstone_runtime.artefacts.remote import Place
@@ -54,8 +54,7 @@ class FolderOutputs:
                     filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
         except OSError as error:
             raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return Published(f"{uri.rstrip('/')}/{name}/#sha256={name}", digest, size)
+        return Published(f"{uri.rstrip('/')}/{name}/#sha256={name}", digest, folders.size_bytes(folder))
 
     def _place(self, uri: str, credentials: SecretReference | None) -> Place:
         return remote.place(uri, **storage_options(uri, self._secrets.read(credentials)))

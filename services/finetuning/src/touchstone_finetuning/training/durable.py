@@ -26,8 +26,3 @@ def remove(folder: Path) -> None:
     """Remove a folder with all in it, if it is there."""
     if folder.exists():
         shutil.rmtree(folder)
-
-
-def size_bytes(folder: Path) -> int:
-    """Sum the sizes of the files of a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

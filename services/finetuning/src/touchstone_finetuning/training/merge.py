@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from touchstone_runtime import folders
 
 from touchstone_finetuning.core import merging
 from touchstone_finetuning.core.merging import Array
@@ -39,7 +40,7 @@ def run(recipe: MergeRecipe) -> Result:
     durable.publish(staged, output)
     return Result(
         folder=str(output),
-        size_bytes=durable.size_bytes(output),
+        size_bytes=folders.size_bytes(output),
         type=ArtifactType.MODEL,
         rank=None,
         metrics={},

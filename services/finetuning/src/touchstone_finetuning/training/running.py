@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel
+from touchstone_runtime import folders
 from transformers import PreTrainedTokenizerFast, Trainer
 
 from touchstone_finetuning.core import codec
@@ -121,7 +122,7 @@ def _finish(
     is_adapter = isinstance(trainer.model, PeftModel)
     return Result(
         folder=str(folder),
-        size_bytes=durable.size_bytes(folder),
+        size_bytes=folders.size_bytes(folder),
         type=ArtifactType.LORA_ADAPTER if is_adapter else ArtifactType.MODEL,
         rank=recipe.adapter.rank if recipe.adapter else None,
         metrics=metrics,

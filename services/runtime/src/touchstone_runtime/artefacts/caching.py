@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
+from touchstone_runtime import folders
 from touchstone_runtime.revisions import Digest
 
 CHUNK_BYTES = 1024 * 1024
@@ -32,8 +33,8 @@ def digest_of(path: Path) -> Digest:
 
 def digest_folder(folder: Path) -> Digest:
     """Digest a folder: over the sorted paths of its files and their digests."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return digest_of_files({PurePosixPath(path.relative_to(folder)): digest_file(path) for path in paths})
+    found = folders.files(folder)
+    return digest_of_files({PurePosixPath(path.relative_to(folder)): digest_file(path) for path in found})
 
 
 def digest_of_files(digests: Mapping[PurePosixPath, str]) -> Digest:
@@ -68,7 +69,7 @@ class Cache:
         """Move a finished file or folder into the cache."""
         home = self._home(digest)
         home.mkdir(parents=True, exist_ok=True)
-        for each in _files(path):
+        for each in folders.files(path):
             with each.open("rb") as file:
                 os.fsync(file.fileno())
         final = home / name
@@ -113,10 +114,6 @@ def _record(path: Path) -> Path:
 
 def _facts(path: Path) -> list[int]:
     """Size and newest modification time; a folder's files count, and their number."""
-    stats = [file.stat() for file in _files(path)]
+    stats = [file.stat() for file in folders.files(path)]
     facts = [sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)]
     return [*facts, len(stats)] if path.is_dir() else facts
-
-
-def _files(path: Path) -> list[Path]:
-    return [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]

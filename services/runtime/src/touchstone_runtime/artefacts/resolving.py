@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from touchstone_runtime import folders
 from touchstone_runtime.artefacts import caching, fetching, uris
 from touchstone_runtime.artefacts.caching import Cache
 from touchstone_runtime.artefacts.faults import ArtefactCorrupt, ArtefactNotFound
@@ -97,5 +98,4 @@ def _local(address: Address) -> Resolved:
 
 
 def _resolved(address: Address, path: Path, digest: Digest) -> Resolved:
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return Resolved(path=path, digest=digest, size_bytes=sum(file.stat().st_size for file in files), uri=address.uri)
+    return Resolved(path=path, digest=digest, size_bytes=folders.size_bytes(path), uri=address.uri)
