@@ -31,15 +31,27 @@ def by_torch(model: torch.nn.Module, asked: Prompts) -> list[torch.Tensor]:
 
 def by_llamacpp(model: Path, adapter: Path | None, asked: Prompts) -> list[dict[int, float]]:
     """Log-probabilities of the most probable tokens after each prompt."""
+    options = [str(adapter)] if adapter else []
+    said = _llamacpp("llamacpp_scores.py", [str(model), *options], asked)
+    return [{int(token): value for token, value in each.items()} for each in said]
+
+
+def llamacpp_tokens(model: Path, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens that llama.cpp cuts texts into."""
+    found: list[list[int]] = _llamacpp("llamacpp_tokens.py", [str(model)], texts)
+    return found
+
+
+def _llamacpp(program: str, arguments: Sequence[str], asked: object) -> Any:
+    """Ask a program in the environment that has llama.cpp."""
     if not SERVICES.exists():
         pytest.skip("the environment of the services, which has llama.cpp, is not made (`make setup`)")
-    command = [str(SERVICES), str(Path(__file__).with_name("llamacpp_scores.py")), str(model)]
     said = subprocess.run(
-        [*command, str(adapter)] if adapter else command,
+        [str(SERVICES), str(Path(__file__).with_name(program)), *arguments],
         input=json.dumps(asked), check=True, capture_output=True, text=True,
         env={**os.environ, "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"},
     )  # fmt: skip
-    return [{int(token): value for token, value in each.items()} for each in json.loads(said.stdout.splitlines()[-1])]
+    return json.loads(said.stdout.splitlines()[-1])
 
 
 def distance(theirs: list[dict[int, float]], ours: list[torch.Tensor]) -> float:

@@ -11,6 +11,7 @@ from touchstone_finetuning.core.recipe import Recipe
 from touchstone_finetuning.training import bases, durable, gguf_adapter, gguf_model
 from touchstone_finetuning.training.events import EventLog
 from touchstone_finetuning.training.gguf_layout import FAMILIES, Layout, Shape
+from touchstone_finetuning.training.gguf_model import FileOrigin, FolderOrigin
 
 ADAPTER_TWIN = "adapter.gguf"
 MODEL_TWIN = "model.gguf"
@@ -60,13 +61,18 @@ def _model(
     model.save_pretrained(staged, max_shard_size=SHARD)
     tokenizer.save_pretrained(staged)
     layout = _layout(model.config)
+    if layout is None:
+        log.note(f"There is no {MODEL_TWIN}: none can be written yet for models of this architecture.")
+        return
     base = Path(recipe.base)
-    if layout is None or base.suffix != bases.GGUF:
-        log.note(f"There is no {MODEL_TWIN}: it is written for models of the llama family whose base is a GGUF file.")
+    try:
+        origin = FileOrigin(base) if base.suffix == bases.GGUF else FolderOrigin(model.config, tokenizer, staged)
+    except ValueError as reason:
+        log.note(f"There is no {MODEL_TWIN}: {reason}.")
         return
     tied = model.config.tie_word_embeddings
     weights = {key: each for key, each in model.state_dict().items() if not (tied and key == "lm_head.weight")}
-    gguf_model.write(weights, base, staged / MODEL_TWIN, layout=layout, kind=recipe.output_quantization)
+    gguf_model.write(weights, origin, staged / MODEL_TWIN, layout=layout, kind=recipe.output_quantization)
 
 
 def _layout(config: PretrainedConfig) -> Layout | None:

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import gguf
 import torch
+from tokenizers.pre_tokenizers import PreTokenizer
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -17,6 +19,7 @@ from transformers import (
 
 from touchstone_finetuning.core.outcome import Reason
 from touchstone_finetuning.core.recipe import Quantization
+from touchstone_finetuning.training import pretokenizers
 from touchstone_finetuning.training.faults import TrainingFault, base_invalid
 
 GGUF = ".gguf"
@@ -34,6 +37,8 @@ def load_tokenizer(base: Path) -> PreTrainedTokenizerFast:
         raise base_invalid(base, f"its tokenizer cannot be loaded ({error}).") from error
     if not tokenizer.is_fast:
         raise base_invalid(base, "its tokenizer has no tokenizer.json, which says where tokens lie in a text.")
+    if base.suffix == GGUF and (known := _pre_tokenizer(base)):
+        tokenizer.backend_tokenizer.pre_tokenizer = known  # transformers takes many for GPT-2's
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -88,6 +93,12 @@ def _nf4(base: Path) -> BitsAndBytesConfig:
     raise TrainingFault(
         Reason.METHOD_UNSUPPORTED, f"NF4 (QLoRA) does not run here: {cause}. Take adapter.quantization None."
     )
+
+
+def _pre_tokenizer(base: Path) -> PreTokenizer | None:
+    """Find how a GGUF file says that texts are cut; None: in no way that is known here."""
+    field = gguf.GGUFReader(base).fields.get(gguf.Keys.Tokenizer.PRE)
+    return pretokenizers.KNOWN.get(field.contents()) if field else None
 
 
 def _place(base: Path) -> tuple[Path]:
