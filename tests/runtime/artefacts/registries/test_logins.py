@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 from touchstone_local.apiserver import pki
-from touchstone_runtime.artefacts import ArtefactUnusable, CredentialsUnusable, Resolver, UriInvalid
+from touchstone_runtime.artefacts import (
+    ArtefactUnavailable,
+    ArtefactUnusable,
+    CredentialsUnusable,
+    Resolver,
+    UriInvalid,
+)
 from touchstone_runtime.artefacts.registries import Surroundings, logins, manifests, names, pulling, pushing
 from touchstone_runtime.artefacts.registries.testing import Registry
 
@@ -198,6 +204,43 @@ def test_a_login_goes_to_no_host_that_blobs_are_redirected_to(
     assert (pull(offer(registry), workplace, secret, nowhere) / "weights").read_bytes() == b"weights"
     elsewhere = registry.requests("GET", "/storage/")
     assert [(each.host, each.authorization) for each in elsewhere] == [(f"localhost:{registry.port}", "")]
+
+
+def test_a_refresh_token_goes_nowhere_that_the_token_server_redirects_to(
+    registries: Callable[..., Registry], registry: Registry, workplace: Path, nowhere: Surroundings
+) -> None:
+    """A redirect of 307 had it posted again, to another host."""
+    guarded = registries(login=LOGIN, tokens=True)
+    guarded.troubles.token_redirect = f"http://{registry.host}/token"
+    secret = {".dockerconfigjson": configured(guarded.host, auth=encoded("0:"), identitytoken="very-secret")}
+    with pytest.raises(ArtefactUnusable, match="sends elsewhere what is posted to it"):
+        pull(offer(guarded), workplace, secret, nowhere)
+    assert registry.seen == []
+
+
+def test_a_password_goes_nowhere_that_the_token_server_redirects_to(
+    registries: Callable[..., Registry], registry: Registry, workplace: Path, nowhere: Surroundings
+) -> None:
+    guarded = registries(login=LOGIN, tokens=True)
+    guarded.troubles.token_redirect = f"http://{registry.host}/token"
+    secret = {".dockerconfigjson": configured(guarded.host, auth=encoded(LOGIN))}
+    with pytest.raises(CredentialsUnusable):
+        pull(offer(guarded), workplace, secret, nowhere)
+    assert {each.authorization for each in registry.seen} <= {""}
+
+
+@pytest.mark.parametrize(
+    "asked", ["Bearer", 'Bearer realm=""', "Bearer realm=", "Bearer realm=/token", "Negotiate", ""]
+)
+def test_a_registry_that_does_not_say_how_to_log_in_is_told_so(
+    registries: Callable[..., Registry], workplace: Path, nowhere: Surroundings, asked: str
+) -> None:
+    registry = registries(login=LOGIN, tokens=True)
+    registry.troubles.challenge = asked
+    secret = {".dockerconfigjson": configured(registry.host, auth=encoded(LOGIN))}
+    with pytest.raises((ArtefactUnavailable, CredentialsUnusable)):
+        pull(offer(registry), workplace, secret, nowhere)
+    assert registry.requests("GET", "/token") == []
 
 
 def test_the_token_is_asked_for_what_is_done(

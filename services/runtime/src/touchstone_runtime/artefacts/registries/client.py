@@ -169,12 +169,18 @@ def opened(
             cause = f"the registry sends to {request.url.scheme}://{request.url.host}, where all can read along"
             raise ArtefactUnusable(name.uri, cause, "Let the registry know its own https:// address")
 
+    def refuse_to_post_elsewhere(answer: httpx.Response) -> None:
+        """What is posted may be a refresh token, and httpx would post it again wherever it is sent."""
+        if answer.request.method == "POST" and answer.has_redirect_location:
+            cause = f"{answer.url.host} sends elsewhere what is posted to it"
+            raise ArtefactUnusable(name.uri, cause, "Name the registry, and let it name its token server, directly")
+
     with httpx.Client(
         base_url=base,
         auth=sign_in,
         headers={"Accept-Encoding": "identity"},
         timeout=httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
-        event_hooks={"request": [refuse_plain]},
+        event_hooks={"request": [refuse_plain], "response": [refuse_to_post_elsewhere]},
     ) as client:
         yield Repository(name, client, has_login=login is not None, pauses_seconds=pauses_seconds)
 

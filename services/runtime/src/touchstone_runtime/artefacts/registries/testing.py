@@ -42,6 +42,10 @@ class Troubles:
     """SCHEME://HOST:PORT that all blobs are fetched from. The registry itself serves them there without a login."""
     end_tokens_at: str = ""
     """The method at whose next request all tokens end."""
+    challenge: str | None = None
+    """What is said of how to log in, always. None: what is right."""
+    token_redirect: str = ""
+    """Where the token server sends on who asks it, always. Empty: nowhere."""
     token_realm: str = ""
     """Where tokens are said to be given. Empty: at this registry by its name `localhost`."""
     ranges: bool = True
@@ -171,13 +175,15 @@ class _Handler(BaseHTTPRequestHandler):
         self._body()  # it would be taken for the next request
         realm = self.registry.troubles.token_realm or f"http://localhost:{self.registry.port}/token"
         bearer = f'Bearer realm="{realm}",service="registry, of tests"'
-        self._refuse(
-            401, "UNAUTHORIZED", {"WWW-Authenticate": bearer if self.registry.has_tokens else 'Basic realm="r"'}
-        )
+        right = bearer if self.registry.has_tokens else 'Basic realm="registry"'
+        said = self.registry.troubles.challenge
+        self._refuse(401, "UNAUTHORIZED", {"WWW-Authenticate": right if said is None else said})
 
     def _give_token(self) -> None:
         body, query = self._body().decode(), urlsplit(self.path).query
         fields = {name: values[0] for name, values in parse_qs(body or query).items()}
+        if self.registry.troubles.token_redirect:
+            return self._answer(307, b"", {"Location": self.registry.troubles.token_redirect})
         password = self.registry.login.partition(":")[2]
         basic = f"Basic {base64.b64encode(self.registry.login.encode()).decode()}"
         if self.headers.get("Authorization") != basic and fields.get("refresh_token") != password:

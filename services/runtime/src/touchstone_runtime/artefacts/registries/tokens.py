@@ -109,7 +109,7 @@ def _challenge(answer: httpx.Response) -> _Challenge:
     found = [_Challenge("", {})]
     for line in answer.headers.get_list("WWW-Authenticate"):
         scheme, _, rest = line.strip().partition(" ")
-        parameters = parse_keqv_list([part for part in parse_http_list(rest) if "=" in part])
+        parameters = parse_keqv_list([part for part in parse_http_list(rest) if part.partition("=")[2]])
         if scheme.lower() in _SCHEMES:
             found.append(_Challenge(scheme.lower(), parameters))
     return max(found, key=lambda each: _SCHEMES.index(each.scheme))
