@@ -41,11 +41,9 @@ def find(configuration: str, name: Name) -> Login | None:
         entries: dict[str, Any] = dict(document.get("auths") or {})
         helpers: dict[str, Any] = dict(document.get("credHelpers") or {})
         has_store = bool(document.get("credsStore"))
-    except (ValueError, AttributeError, TypeError) as error:
-        del error  # its text quotes what it could not read
-        raise CredentialsUnusable(
-            name.uri, "The registry's configuration is not JSON as docker login writes it"
-        ) from None
+    except (ValueError, AttributeError, TypeError):
+        advice = "The registry's configuration is not JSON as docker login writes it"
+        raise CredentialsUnusable(name.uri, advice) from None  # the error quotes what it could not read
     if any(_is_for(key, name) for key in helpers):
         raise CredentialsUnusable(
             name.uri, f"credHelpers name a program for {name.registry}, and none is run here: give auths an entry"
