@@ -8,13 +8,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
+from touchstone_finetuning.adapters import workspace_files
 from touchstone_finetuning.core import codec, outcome
 from touchstone_finetuning.core.recipe import Checkpointing, Format, Hyperparameters, Method, Recipe
 from touchstone_finetuning.training.__main__ import ENVIRONMENT
@@ -119,17 +120,20 @@ class Workspace:
         return Path(self.recipe.output)
 
     @property
-    def events(self) -> list[outcome.Event]:
-        lines = (self.folder / outcome.EVENTS).read_text().splitlines()
-        return [event for line in lines if line and (event := outcome.read_event(line))]
+    def events(self) -> Sequence[Mapping[str, Any]]:
+        """What a worker is told."""
+        return workspace_files.Events(self.folder).read()
+
+    def told(self, kind: str) -> list[Mapping[str, Any]]:
+        return [event for event in self.events if event["kind"] == kind]
 
     @property
     def notes(self) -> str:
-        return "\n".join(event.message for event in self.events if isinstance(event, outcome.Note))
+        return "\n".join(event["message"] for event in self.told("note"))
 
     def values(self, name: str) -> list[float]:
         """What was measured of a metric, in order."""
-        found = [event.value for event in self.events if isinstance(event, outcome.Metric) and event.name == name]
+        found = [event["value"] for event in self.told("metric") if event["name"] == name]
         return [value for value in found if value is not None]
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 from touchstone_finetuning.core import outcome
-from touchstone_finetuning.core.outcome import ArtifactType, CheckpointWritten, Progress, Reason
+from touchstone_finetuning.core.outcome import ArtifactType, Reason
 from touchstone_finetuning.core.recipe import Adapter, Format
 
 from .conftest import Making, Workspace, tickets
@@ -35,9 +35,9 @@ def tuned(make: Making, gguf_base: Path) -> Workspace:
 
 
 def test_it_learns_and_tells_every_step(tuned: Workspace) -> None:
-    steps = [event for event in tuned.events if isinstance(event, Progress)]
-    assert [event.step for event in steps] == list(range(1, 9))
-    assert {event.total_steps for event in steps} == {8}
+    steps = tuned.told("progress")
+    assert [event["step"] for event in steps] == list(range(1, 9))
+    assert {event["total_steps"] for event in steps} == {8}
     losses = tuned.values("train_loss")
     assert len(losses) == 8
     assert losses[-1] < losses[0] / 2
@@ -56,10 +56,10 @@ def test_its_result_says_what_it_made(tuned: Workspace) -> None:
 
 
 def test_it_keeps_the_newest_checkpoints(tuned: Workspace) -> None:
-    told = [event for event in tuned.events if isinstance(event, CheckpointWritten)]
-    assert [event.step for event in told] == [3, 6, 8]
+    told = tuned.told("checkpoint")
+    assert [event["step"] for event in told] == [3, 6, 8]
     kept = sorted(Path(tuned.recipe.checkpoint.folder).glob("step-*"))
-    assert [str(folder) for folder in kept] == [event.folder for event in told[-2:]]
+    assert [str(folder) for folder in kept] == [event["folder"] for event in told[-2:]]
 
 
 def test_its_output_is_whole_and_says_of_what_it_was_made(tuned: Workspace) -> None:
@@ -130,7 +130,7 @@ def test_a_run_told_to_stop_leaves_a_checkpoint_of_its_last_step(uninterrupted: 
     )
     assert stop_at(stopped, 3, signal.SIGTERM) == outcome.EXIT_PREEMPTED
     assert not (stopped.folder / outcome.FAULT).exists()
-    last = [event for event in stopped.events if isinstance(event, Progress)][-1].step
+    last = stopped.told("progress")[-1]["step"]
     stopped.run()
     assert stopped.result.resumed_from_step == last
     assert weights(stopped) == weights(uninterrupted)

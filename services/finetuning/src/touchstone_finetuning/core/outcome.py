@@ -1,12 +1,9 @@
 """What a run tells: while it goes, one event a line; at its end, a result or a fault. Pure."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
-
-from touchstone_finetuning.core import codec
 
 EVENTS = "events.jsonl"
 RECIPE = "recipe.json"
@@ -91,12 +88,6 @@ class Note:
 
 
 Event: TypeAlias = Progress | Metric | CheckpointWritten | Note
-_EVENTS: Mapping[str, type[Event]] = {
-    "progress": Progress,
-    "metric": Metric,
-    "checkpoint": CheckpointWritten,
-    "note": Note,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,19 +115,3 @@ class Fault:
 
     reason: Reason
     message: str
-
-
-def read_event(line: str) -> Event | None:
-    """Read an event; None when the line was cut off by the end of the process.
-
-    Raises:
-        ValueError: it is a whole line, and no event.
-    """
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    kind = _EVENTS.get(fields.get("kind", ""))
-    if kind is None:
-        raise ValueError(f"There is no kind of event {fields.get('kind')!r}.")
-    return codec.from_fields(fields, kind)
