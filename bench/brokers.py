@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 import scenery
+from touchstone_runtime.testing import free_port
 
 START_SECONDS = 60
 RABBITMQ_PROGRAMS = Path("/usr/lib/rabbitmq/lib")
@@ -82,7 +83,7 @@ class Valkey(_Process):
     """A Valkey that keeps nothing over its end."""
 
     def __init__(self) -> None:
-        port = scenery.free_port()
+        port = free_port()
         self.url = f"redis://127.0.0.1:{port}/0"
         self._folder = tempfile.TemporaryDirectory(prefix="touchstone-valkey-")
         super().__init__(scenery.valkey(port, Path(self._folder.name)), port)
@@ -105,7 +106,7 @@ class RabbitMq(_Process):
         Args:
             consumer_timeout_seconds: How long a message may be out, where its queue does not say or is not asked.
         """
-        port, mapper = scenery.free_port(), scenery.free_port()
+        port, mapper = free_port(), free_port()
         self.url = f"amqp://guest:guest@127.0.0.1:{port}//"
         self._folder = tempfile.TemporaryDirectory(prefix="touchstone-rabbitmq-", ignore_cleanup_errors=True)
         folder = Path(self._folder.name)
@@ -120,7 +121,7 @@ class RabbitMq(_Process):
             "ERL_EPMD_PORT": str(mapper),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"touchstone-{port}@localhost",
-            "RABBITMQ_DIST_PORT": str(scenery.free_port()),
+            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": str(folder / "data"),
             "RABBITMQ_LOG_BASE": str(folder / "log"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),

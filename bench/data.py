@@ -28,6 +28,7 @@ from google.protobuf import json_format
 from touchstone.data.v1 import data_service_pb2 as pb
 from touchstone.data.v1 import data_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
+from touchstone_runtime.testing import free_port
 
 PEER = Path(__file__).with_name("data_peer.py")
 POLL_SECONDS = 0.5
@@ -126,7 +127,7 @@ def sentences(rng: np.random.Generator, rare: list[str]) -> Iterator[str]:
 
 async def ours(root: Path, source: Path, steps: list[dict[str, Any]], workers: int) -> Side:
     """Run the pipeline on the platform's processes."""
-    broker, port = scenery.free_port(), scenery.free_port()
+    broker, port = free_port(), free_port()
     environ = {
         "TOUCHSTONE_DATABASE_URL": f"sqlite:///{root}/data.sqlite",
         "TOUCHSTONE_BROKER_URL": f"redis://127.0.0.1:{broker}/0",

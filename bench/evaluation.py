@@ -31,6 +31,7 @@ from touchstone_evaluation.core.spec import Dataset, Layout
 from touchstone_evaluation.core.task import Prompt, Scoring
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.revisions import Manifest
+from touchstone_runtime.testing import free_port
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ("multiple-choice", "mathematics")
@@ -139,7 +140,7 @@ def _peer(model: Path, suites: Mapping[str, Asked], folder: Path) -> Side:
 async def _ours(model: Path, suites: Mapping[str, Asked], folder: Path) -> Side:
     manifest = scenery.vllm(model, deployment="chat", max_model_len=CONTEXT, args=ARGUMENTS)
     spec = _spec(manifest, suites, folder)
-    engine, door, http, address, broker = (scenery.free_port() for _ in range(5))
+    engine, door, http, address, broker = (free_port() for _ in range(5))
     (folder / "view.json").write_text(json.dumps(scenery.view(manifest, [engine])))
     router = {
         "TOUCHSTONE_LISTEN": f"127.0.0.1:{door}",

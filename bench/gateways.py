@@ -23,6 +23,7 @@ from typing import NamedTuple
 import httpx
 import scenery
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
+from touchstone_runtime.testing import free_port
 
 LITELLM = "litellm[proxy]"
 LITELLM_ENVIRON = {
@@ -48,7 +49,7 @@ class Measured(NamedTuple):
 async def main() -> None:
     """Measure all gateways and print a row for each."""
     print(f"{'':28}" + "".join(f"{f'{at_once} at once':>40}" for at_once in REQUESTS))
-    with _process([sys.executable, str(BACKEND), str(port := scenery.free_port())]):
+    with _process([sys.executable, str(BACKEND), str(port := free_port())]):
         backend = f"http://127.0.0.1:{port}"
         await _until_it_answers(backend)
         base: list[Measured] = []
@@ -82,7 +83,7 @@ async def _touchstone(backend: str) -> AsyncIterator[str]:
     bought = Engine(type="External", max_model_len=4096, args={"base-url": f"{backend}/v1", "model": "scripted"})
     model = Model(uri=backend, digest=digest_bytes(backend.encode()), name="scripted")
     manifest = Manifest(namespace="default", deployment="scripted", bundle=Bundle(model=model, engine=bought))
-    grpc, http = scenery.free_port(), scenery.free_port()
+    grpc, http = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         view = Path(folder) / "view.json"
         view.write_text(json.dumps(scenery.view(manifest)))
@@ -98,7 +99,7 @@ async def _touchstone(backend: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _litellm(backend: str) -> AsyncIterator[str]:
-    port = scenery.free_port()
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         parameters = {"model": "openai/scripted", "api_base": f"{backend}/v1", "api_key": "none"}
@@ -110,7 +111,7 @@ async def _litellm(backend: str) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _vllm_router(backend: str) -> AsyncIterator[str]:
-    port, metrics = scenery.free_port(), scenery.free_port()
+    port, metrics = free_port(), free_port()
     command = _tool(
         VLLM_ROUTER, "vllm-router", "--worker-urls", backend, "--host", "127.0.0.1", "--port", str(port),
         "--prometheus-port", str(metrics), "--policy", "round_robin",

@@ -21,6 +21,7 @@ import scenery
 from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 from touchstone_runtime.revisions import Manifest
+from touchstone_runtime.testing import free_port
 
 STRATEGIES = ("PrefixAware", "LeastLoad", "RoundRobin")
 GROUPS, REQUESTS, AT_ONCE, ENGINES = 8, 160, 2, 2
@@ -39,8 +40,8 @@ async def main(model: Path, strategies: Sequence[str]) -> None:
 
 
 async def _measure(manifest: Manifest, strategy: str) -> tuple[float, list[float]]:
-    ports = [scenery.free_port() for _ in range(ENGINES)]
-    door, http = scenery.free_port(), scenery.free_port()
+    ports = [free_port() for _ in range(ENGINES)]
+    door, http = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         view = Path(folder) / "view.json"
         view.write_text(json.dumps(scenery.view(manifest, ports, strategy=strategy)))

@@ -23,6 +23,7 @@ from touchstone.engine.v1 import engine_service_pb2_grpc as engine_grpc
 from touchstone.inference.v1 import inference_service_pb2 as inference
 from touchstone.inference.v1 import inference_service_pb2_grpc as inference_grpc
 from touchstone_runtime.revisions import Bundle, Engine, Manifest, Model, digest_bytes
+from touchstone_runtime.testing import free_port
 
 QUESTION = " ".join(f"word{number}" for number in range(32))
 ARGUMENTS = {"slots": "64", "time-to-first-token-millis": "5", "time-per-output-token-millis": "1"}
@@ -42,7 +43,7 @@ async def main() -> int:
     bundle = Bundle(model=model, engine=Engine(type="Scripted", max_model_len=512, args=ARGUMENTS))
     manifest = Manifest(namespace="default", deployment="chat", bundle=bundle)
     with tempfile.TemporaryDirectory() as folder:
-        ports = [scenery.free_port() for _ in range(3)]
+        ports = [free_port() for _ in range(3)]
         direct, door, http = (f"127.0.0.1:{port}" for port in ports)
         view = Path(folder) / "view.json"
         view.write_text(json.dumps(scenery.view(manifest, ports[:1])))

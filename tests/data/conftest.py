@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -46,6 +47,16 @@ from touchstone_runtime.jobs import Job, JobState, JobStore, run_job
 from touchstone_runtime.testing import FakeClock, FakeSecrets
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+WORDS = [
+    "ash", "bay", "cod", "dew", "elm", "fog", "gum", "hay", "ivy", "jam",
+    "kit", "log", "mud", "net", "oak", "pit", "rye", "sun", "tar", "urn",
+]  # fmt: skip
+
+
+def rows(count: int, *, words: int = 40) -> list[dict[str, Any]]:
+    """Records of words at random, the same ones each time."""
+    rng = random.Random(1)
+    return [{"id": str(number), "text": " ".join(rng.choices(WORDS, k=words))} for number in range(count)]
 
 
 @dataclass

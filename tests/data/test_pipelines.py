@@ -13,34 +13,7 @@ from touchstone_data.core.steps import RecordWork, Step
 from touchstone_runtime.errors import Unavailable
 from touchstone_runtime.jobs import JobState
 
-WORDS = [
-    "ash",
-    "bay",
-    "cod",
-    "dew",
-    "elm",
-    "fog",
-    "gum",
-    "hay",
-    "ivy",
-    "jam",
-    "kit",
-    "log",
-    "mud",
-    "net",
-    "oak",
-    "pit",
-    "rye",
-    "sun",
-    "tar",
-    "urn",
-]
-
-
-def rows(count: int, seed: int = 1) -> list[dict[str, Any]]:
-    rng = random.Random(seed)
-    return [{"id": str(number), "text": " ".join(rng.choices(WORDS, k=40))} for number in range(count)]
-
+from .conftest import rows
 
 STEPS = ("fix-text", "deduplicate-exact", ("length", {"min_words": 3}), ("split", {"validation": 0.2}))
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -19,28 +18,8 @@ from touchstone.data.v1 import data_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels, statuses
 from touchstone_runtime.errors import Invalid
 
-WORDS = [
-    "ash",
-    "bay",
-    "cod",
-    "dew",
-    "elm",
-    "fog",
-    "gum",
-    "hay",
-    "ivy",
-    "jam",
-    "kit",
-    "log",
-    "mud",
-    "net",
-    "oak",
-    "pit",
-    "rye",
-    "sun",
-    "tar",
-    "urn",
-]
+from .conftest import rows
+
 FINAL = (pb.PIPELINE_STATE_SUCCEEDED, pb.PIPELINE_STATE_FAILED, pb.PIPELINE_STATE_CANCELLED)
 
 
@@ -92,9 +71,7 @@ async def stub(processes: Processes) -> AsyncIterator[pb_grpc.DataServiceStub]:
 
 
 def request(root: Path, count: int, *steps: tuple[str, dict[str, Any]]) -> pb.StartPipelineRequest:
-    rng = random.Random(1)
-    rows = [{"id": str(number), "text": " ".join(rng.choices(WORDS, k=60))} for number in range(count)]
-    (root / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (root / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(count, words=60)))
     message = pb.StartPipelineRequest(dispatch_id="run-1")
     spec = {
         "name": "letters",

@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -140,9 +139,7 @@ class Bench:
     def __init__(self, folder: Path, broker_url: str, script: Script, model_address: str) -> None:
         self.folder = folder
         self.script = script
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"127.0.0.1:{testing.free_port()}"
         self.environ = {
             **os.environ,
             "TOUCHSTONE_LISTEN": self.address,

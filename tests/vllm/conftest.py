@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +19,7 @@ from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
 from touchstone_runtime.artefacts import Resolver
 from touchstone_runtime.revisions import Adapter, Bundle, Digest, Engine, Manifest, Model
+from touchstone_runtime.testing import free_port
 
 collect_ignore_glob = [] if find_spec("vllm") else ["test_*.py"]
 
@@ -88,20 +88,6 @@ def weights() -> Weights:
     )
 
 
-def _free_port() -> int:
-    """Return a loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
-    """Finds loopback ports that nobody listens on."""
-    return _free_port
-
-
 @dataclass(frozen=True, slots=True)
 class Served:
     """An engine in a process of its own."""
@@ -119,7 +105,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Serving:
 
     @asynccontextmanager
     async def serve(manifest: Manifest, *, port: int = 0, **environ: str) -> AsyncIterator[Served]:
-        port = port or _free_port()
+        port = port or free_port()
         log = tmp_path_factory.mktemp("engine") / "log"
         variables = {
             "TOUCHSTONE_LISTEN": f"127.0.0.1:{port}",
@@ -186,7 +172,7 @@ def roles(weights: Weights, serving: Serving) -> Callable[..., AbstractAsyncCont
 
     @asynccontextmanager
     async def start(prefill: dict[str, str], decode: dict[str, str], **common: str) -> AsyncIterator[Pair]:
-        manifest, port = weights.manifest(), _free_port()
+        manifest, port = weights.manifest(), free_port()
         prefill = {"TOUCHSTONE_ROLE": "prefill", "VLLM_CPU_OMP_THREADS_BIND": "0", **prefill}
         decode = {"TOUCHSTONE_ROLE": "decode", "VLLM_CPU_OMP_THREADS_BIND": "1", **decode}
         decode["TOUCHSTONE_PREFILL_ADDRESS"] = f"127.0.0.1:{port}"

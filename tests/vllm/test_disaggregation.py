@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone_runtime.channels import translate
+from touchstone_runtime.testing import free_port
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.asyncio(loop_scope="module")]
 
@@ -23,7 +24,7 @@ TEXTS = [f"Item {n}: gold, silver, copper and tin lie on the scales. " * 24 for 
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(roles: Any, free_port: Any) -> AsyncIterator[Any]:
+async def pair(roles: Any) -> AsyncIterator[Any]:
     side_channels = [{"VLLM_NIXL_SIDE_CHANNEL_PORT": str(free_port())} for _ in range(2)]
     async with roles(*side_channels, UCX_TLS="tcp,self") as found:
         yield found

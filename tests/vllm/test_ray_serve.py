@@ -14,6 +14,7 @@ import pytest_asyncio
 from touchstone.engine.v1 import engine_service_pb2 as pb
 from touchstone.engine.v1 import engine_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
+from touchstone_runtime.testing import free_port
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -26,7 +27,7 @@ TEXT = "Gold, silver, copper and tin lie on the scales. " * 40
 
 
 @pytest.fixture(scope="module")
-def address(weights: Any, free_port: Any) -> Iterator[str]:
+def address(weights: Any) -> Iterator[str]:
     """Where the decode engine of a deployed application listens."""
     import ray  # noqa: PLC0415 - a second, and only here
     from ray import serve  # noqa: PLC0415

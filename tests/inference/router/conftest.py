@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from touchstone_runtime.revisions import Adapter, Bundle, Digest, Engine, Manifest, Model, Prompt, digest_bytes
+from touchstone_runtime.testing import free_port
 
 RULES = json.dumps(
     [
@@ -68,12 +68,6 @@ def external_objects(manifest: Manifest, **expose: bool) -> list[dict[str, Any]]
         {"kind": "ConfigMap", "metadata": {**metadata, "name": manifest.name, "labels": labels, "uid": f"c-{manifest.name}"},
          "data": {"manifest.json": manifest.to_json()}},
     ]  # fmt: skip
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def start(module: str, environ: dict[str, str], address: str, log: Path) -> "subprocess.Popen[bytes]":

@@ -1,7 +1,6 @@
 """The collector, fed by the OpenTelemetry SDK and asked over HTTP."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -18,14 +17,9 @@ from touchstone_local.collector import wiring
 from touchstone_local.collector.core.records import LogLine, Metric, Span
 from touchstone_local.collector.core.store import TelemetryStore
 from touchstone_local.collector.settings import CollectorSettings
+from touchstone_runtime.testing import free_port
 
 RESOURCE = Resource.create({"service.name": "touchstone-router"})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

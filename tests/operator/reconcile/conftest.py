@@ -46,6 +46,20 @@ from touchstone_runtime.testing import FakeClock
 NAMESPACE = "default"
 
 
+def rag_index(**changes: Any) -> JsonObject:
+    """The spec of an index of one source."""
+    return {
+        "store": {"type": "Embedded"},
+        "embedding": {
+            "model": {"uri": f"file:///model#sha256={'a' * 64}"},
+            "tokenizer": {"uri": f"file:///tokenizer#sha256={'b' * 64}"},
+            "dimensions": 384,
+        },
+        "sources": [{"name": "docs", "uri": "file:///docs"}],
+        **changes,
+    }
+
+
 class Killed(Exception):
     """The operator was killed."""
 

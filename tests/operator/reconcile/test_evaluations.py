@@ -6,6 +6,8 @@ import pytest
 from touchstone_operator import objects
 from touchstone_operator.objects import JsonObject
 
+from .conftest import rag_index
+
 SUBJECT = {"type": "ModelDeployment", "modelDeploymentRef": {"name": "chat"}}
 SECRET = {"name": "store"}
 
@@ -37,16 +39,7 @@ def deployment(evaluation: JsonObject) -> JsonObject:
 
 
 def index(evaluation: JsonObject) -> JsonObject:
-    return {
-        "store": {"type": "Embedded"},
-        "embedding": {
-            "model": {"uri": f"file:///model#sha256={'a' * 64}"},
-            "tokenizer": {"uri": f"file:///tokenizer#sha256={'b' * 64}"},
-            "dimensions": 384,
-        },
-        "sources": [{"name": "docs", "uri": "file:///docs"}],
-        "promotion": {"gates": [{"name": "quality", "evalRunTemplate": {"spec": evaluation}}]},
-    }
+    return rag_index(promotion={"gates": [{"name": "quality", "evalRunTemplate": {"spec": evaluation}}]})
 
 
 def training(evaluation: JsonObject) -> JsonObject:

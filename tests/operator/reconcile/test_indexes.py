@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from touchstone_operator import objects
 
+from .conftest import rag_index
+
 INDEX = "default/kb"
 
 
@@ -22,18 +24,8 @@ def spec(**changes: Any) -> dict[str, Any]:
         "absolute": {"operator": "GreaterOrEqual", "value": "0.9"},
     }
     gate = {"name": "recall", "evalRunTemplate": {"spec": {"suites": [suite], "criteria": [criterion]}}}
-    return {
-        "store": {"type": "Embedded"},
-        "embedding": {
-            "model": {"uri": f"file:///model#sha256={'a' * 64}"},
-            "tokenizer": {"uri": f"file:///tokenizer#sha256={'b' * 64}"},
-            "dimensions": 384,
-        },
-        "sources": [{"name": "docs", "uri": "file:///docs"}],
-        "chunking": {"maxTokens": 100},
-        "promotion": {"gates": [gate | changes.pop("gate", {})]},
-        **changes,
-    }
+    gates = [gate | changes.pop("gate", {})]
+    return rag_index(**{"chunking": {"maxTokens": 100}, "promotion": {"gates": gates}, **changes})
 
 
 @pytest.fixture
