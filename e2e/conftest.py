@@ -114,6 +114,8 @@ class Release:
             "upgrade", "--install", "touchstone", str(chart), "-n", NAMESPACE, "-f", str(trial), *options,
             "--wait", "--timeout", "5m",
         )  # fmt: skip
+        # To Helm a worker that goes before its successor comes is ready while there is none.
+        self.kubernetes.kubectl("rollout", "status", "deployment", "-n", NAMESPACE, "--timeout", "4m")
 
     def _values(self) -> dict[str, str]:
         values = {"networkPolicy.outsidePorts": f"{{443,4317,{STORE_PORT}}}"}
