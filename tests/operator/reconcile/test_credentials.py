@@ -100,6 +100,15 @@ async def test_engines_log_in_to_a_registry_by_the_secret_of_the_model(world: An
     assert container["envFrom"] == [{"secretRef": {"name": "registry"}}]
 
 
+async def test_engines_log_in_to_the_registry_of_an_adapter(guarded: Any) -> None:
+    secret = {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
+    await guarded.cluster.create(objects.SECRET, secret)
+    source = {"type": "URI", "uri": f"oci://registry.example/tone#sha256={'d' * 64}"}
+    guarded.deployment()["spec"]["adapters"] = [{"name": "tone", "source": source}]
+    await guarded.settle()
+    assert "DOCKER_AUTH_CONFIG" in {variable["name"] for variable in engine(guarded)["env"]}
+
+
 async def test_engines_of_other_weights_have_no_login_of_a_registry(guarded: Any) -> None:
     secret = {**SECRET, "metadata": {"name": "hub", "namespace": namespace(guarded)}}
     await guarded.cluster.create(objects.SECRET, secret)

@@ -217,7 +217,8 @@ def _registry_login(deployment: ModelDeployment, manifest: Manifest) -> list[Jso
     the rest of the Secret.
     """
     credentials = deployment.spec.model.credentials_secret_ref
-    if credentials is None or not manifest.bundle.model.uri.startswith("oci://"):
+    fetched = (manifest.bundle.model.uri, *(adapter.uri for adapter in manifest.bundle.adapters))
+    if credentials is None or not any(uri.startswith("oci://") for uri in fetched):
         return []
     reference = {"name": credentials.name, "key": ".dockerconfigjson", "optional": True}
     return [{"name": "DOCKER_AUTH_CONFIG", "valueFrom": {"secretKeyRef": reference}}]
