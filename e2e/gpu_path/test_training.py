@@ -94,7 +94,7 @@ async def test_what_was_trained_serves_from_the_store_of_its_team(
     kind = {"apiVersion": "touchstone.dev/v1alpha1", "kind": "ModelDeployment", "metadata": {"name": "stones"}}
     kubernetes.apply({**kind, "spec": spec})
     kubernetes.until(
-        lambda: kubernetes.condition("modeldeployment", "stones", "Available").get("status") == "True", "serving", 300
+        lambda: kubernetes.condition("modeldeployment", "stones", "Ready").get("status") == "True", "serving", 300
     )
     deployed = kubernetes.get("modeldeployment", "stones", "-n", "default")["status"]
     assert trainings.status("stones")["artifact"]["digest"] in json.dumps(deployed)
