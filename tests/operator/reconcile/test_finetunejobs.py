@@ -161,20 +161,6 @@ async def test_a_finished_job_goes_after_its_time(world: Any) -> None:
     assert world.names("FinetuneJob") == []
 
 
-async def test_what_cannot_be_done_is_told_and_nothing_starts(world: Any) -> None:
-    tune(world, output={"uri": "s3://bucket/tone", "credentialsSecretRef": {"name": "store"}})
-    await world.settle()
-    assert condition(world, "Stalled") == ("True", "NotSupportedYet")
-    assert world.finetuning.trainings == {}
-
-
-async def test_what_is_trained_may_go_to_a_registry(world: Any) -> None:
-    tune(world, output={"uri": "oci://registry/tone"})
-    await rounds(world, 4)
-    (training,) = world.finetuning.trainings.values()
-    assert training.spec.output.uri == "oci://registry/tone"
-
-
 async def test_what_a_training_waits_for_is_told(world: Any) -> None:
     world.finetuning.is_endless = True
     world.finetuning.waits_for = "a node: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."
