@@ -201,3 +201,14 @@ def test_training_all_weights_of_a_folder_leaves_a_file_for_llamacpp(make: Makin
 def test_a_gguf_base_is_trained_on_the_tokens_that_llamacpp_cuts(gguf_base: Path) -> None:
     tokenizer = bases.load_tokenizer(gguf_base)
     assert peers.llamacpp_tokens(gguf_base, TEXTS) == [tokenizer(text)["input_ids"] for text in TEXTS]
+
+
+def test_why_there_is_no_file_for_llamacpp_is_told(make: Making, folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    rope = {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}
+    (folder / "config.json").write_text(json.dumps({**config, "rope_parameters": rope}))
+    workspace = make(folder, tickets(4), numbers={"max_steps": 1})
+    with EventLog(workspace.folder) as log:
+        running.run(workspace.recipe, log, Preemption())
+    assert not (workspace.output / "model.gguf").exists()
+    assert "There is no model.gguf: its rotary embeddings are of the type linear." in workspace.notes

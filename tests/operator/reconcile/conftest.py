@@ -394,6 +394,8 @@ class FakeFinetuning:
         self.heartbeat_time = ""
         self.waits_for = ""
         """What trainings at work wait for."""
+        self.last_fault: tuple[str, str] | None = None
+        """Reason and message of the last attempt of trainings that are tried again."""
         self.is_away = False
         self.is_endless = False
 
@@ -409,6 +411,11 @@ class FakeFinetuning:
         look = self.looks[dispatch_id] = self.looks.get(dispatch_id, 0) + 1
         if dispatch_id in self.cancelled:
             return TrainingReport(state="Cancelled", results={"checkpoint": {"step": 10}})
+        if self.last_fault:
+            reason, message = self.last_fault
+            return TrainingReport(
+                state="Pending", error_reason=reason, error_message=message, results={"attempts": 1, "preemptions": 0}
+            )
         if look < 4 or self.is_endless:
             step = min(10 * look, 30)
             results = {

@@ -161,6 +161,15 @@ async def test_a_finished_job_goes_after_its_time(world: Any) -> None:
     assert world.names("FinetuneJob") == []
 
 
+async def test_why_an_attempt_failed_is_told_while_the_next_one_is_waited_for(world: Any) -> None:
+    world.finetuning.last_fault = ("SecretNotFound", "There is no Secret store in the namespace default.")
+    tune(world)
+    await rounds(world, 4)
+    told = next(each for each in status(world)["conditions"] if each["type"] == "Succeeded")
+    assert (told["status"], told["reason"]) == ("Unknown", "Retrying")
+    assert told["message"].startswith("Attempt 1 failed: There is no Secret store in the namespace default. The next")
+
+
 async def test_what_a_training_waits_for_is_told(world: Any) -> None:
     world.finetuning.is_endless = True
     world.finetuning.waits_for = "a node: 0/3 nodes are available: 3 Insufficient nvidia.com/gpu."

@@ -86,10 +86,14 @@ def test_a_pending_job_is_cancelled_at_once(store: JobStore) -> None:
 
 def test_a_released_job_is_claimable_after_its_pause(store: JobStore, clock: FakeClock) -> None:
     store.create("j", "build", {})
-    store.release("j", claimed(store).token, after_seconds=5)
+    fault = {"reason": "StoreAway", "message": "The store is away."}
+    store.release("j", claimed(store).token, after_seconds=5, error=fault)
+    assert store.get("j").error == fault
     assert store.claim("j", "w") is None
     clock.advance(5)
-    assert claimed(store).job.attempts == 2
+    again = claimed(store)
+    assert again.job.attempts == 2
+    assert store.finish("j", again.token, JobState.SUCCEEDED).error is None
 
 
 def test_a_preempted_job_is_claimable_at_once_and_was_not_attempted(store: JobStore) -> None:

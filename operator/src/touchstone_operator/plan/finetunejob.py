@@ -190,9 +190,8 @@ def _running(status: FinetuneJobStatus, report: TrainingReport, now: datetime) -
     if report.state == "Pending":
         attempts = status.attempts or 0
         if attempts:
-            return _active(
-                "Retrying", f"Attempt {attempts} ended early; the next one goes on from the last checkpoint."
-            )
+            end = f"failed: {report.error_message}" if report.error_message else "ended early."
+            return _active("Retrying", f"Attempt {attempts} {end} The next one goes on from the last checkpoint.")
         return _active("Queued", "Waits for a worker.", is_progressing=False)
     if report.heartbeat_time and now - times.read(report.heartbeat_time) > SILENCE:
         message = f"Its worker was last heard of at {report.heartbeat_time}; another one takes the training over."

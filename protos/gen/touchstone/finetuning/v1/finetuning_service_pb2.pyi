@@ -682,7 +682,7 @@ class Training(google.protobuf.message.Message):
 
     @property
     def error(self) -> global___TrainingError:
-        """error is set when it failed."""
+        """error is why it failed, or why its last attempt did where it is tried again."""
 
     @property
     def artifact(self) -> global___Artifact:

@@ -498,7 +498,7 @@ class Build(google.protobuf.message.Message):
     """documents_total is how many there are; 0 while unknown."""
     @property
     def error(self) -> global___BuildError:
-        """error is set when the build failed."""
+        """error is why the build failed, or why its last attempt did where it is tried again."""
 
     @property
     def revision(self) -> global___IndexRevision:

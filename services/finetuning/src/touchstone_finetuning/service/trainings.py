@@ -30,7 +30,7 @@ class Training:
     attempts: int
     preemptions: int
     error: Mapping[str, str] | None
-    """`reason` and `message` of one that failed."""
+    """`reason` and `message` of one that failed, or of the last attempt of one that is tried again."""
     result: TrainingResult | None
     """Of one that succeeded."""
     started_at: datetime | None

@@ -58,7 +58,7 @@ class Build:
     state: JobState
     progress: Progress
     error: Mapping[str, str] | None
-    """`reason` and `message` of a failed build."""
+    """`reason` and `message` of a failed build, or of the last attempt of one that is tried again."""
     manifest: Manifest | None
     """Of a build that succeeded."""
     heartbeat_at: datetime | None

@@ -40,7 +40,7 @@ class Job:
     result: Mapping[str, Any]
     """What came of it; empty until it succeeded."""
     error: Mapping[str, str] | None
-    """`reason` and `message` of a failed job."""
+    """`reason` and `message` of a failed job, or of the last attempt of one that is tried again."""
     attempts: int
     """How often it was claimed, those claims left out whose worker had to stop and said so."""
     preemptions: int

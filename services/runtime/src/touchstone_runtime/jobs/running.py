@@ -17,7 +17,8 @@ from touchstone_runtime.telemetry import names
 MAX_ATTEMPTS = 5
 MAX_PREEMPTIONS = 100
 """Workers stop at each rollout and whenever a node is drained; a job that met that so often never gets on."""
-RETRY_PAUSE_SECONDS = 2.0
+RETRY_PAUSE_SECONDS, MOST_PAUSE_SECONDS = 10.0, 360.0
+"""The pause after a failed attempt; each next one is twice as long, up to the second: as Kubernetes has it for Jobs."""
 
 logger = logging.getLogger(__name__)
 
@@ -123,13 +124,19 @@ def _preempted(store: JobStore, claim: Claim, limits: _Limits) -> None:
 def _failed(store: JobStore, claim: Claim, error: DomainError, limits: _Limits) -> None:
     logger.warning("job failed", extra={"job": claim.job.id, "reason": error.reason, "fault": error.message})
     if error.is_retryable and claim.job.attempts < limits.attempts:
-        store.release(claim.job.id, claim.token, after_seconds=RETRY_PAUSE_SECONDS * 2 ** (claim.job.attempts - 1))
+        pause = min(RETRY_PAUSE_SECONDS * 2 ** (claim.job.attempts - 1), MOST_PAUSE_SECONDS)
+        fault = _fault(_camel(error.reason), error.message)
+        store.release(claim.job.id, claim.token, after_seconds=pause, error=fault)
         return
     _give_up(store, claim, _camel(error.reason), error.message)
 
 
 def _give_up(store: JobStore, claim: Claim, reason: str, message: str) -> None:
-    store.finish(claim.job.id, claim.token, JobState.FAILED, error={"reason": reason, "message": message})
+    store.finish(claim.job.id, claim.token, JobState.FAILED, error=_fault(reason, message))
+
+
+def _fault(reason: str, message: str) -> dict[str, str]:
+    return {"reason": reason, "message": message}
 
 
 def _camel(reason: str) -> str:

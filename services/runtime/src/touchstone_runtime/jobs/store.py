@@ -156,8 +156,16 @@ class JobStore:
             session.flush()
             return _job(row)
 
-    def release(self, job_id: str, token: int, *, after_seconds: float = 0.0) -> None:
+    def release(
+        self, job_id: str, token: int, *, after_seconds: float = 0.0, error: Mapping[str, str] | None = None
+    ) -> None:
         """Give a claim back after a failure, so that the job is tried again after a pause.
+
+        Args:
+            job_id: The job.
+            token: The claim's.
+            after_seconds: The pause.
+            error: `reason` and `message` of the failure, told of the job until it ends.
 
         Raises:
             ClaimLost: The token is no longer the claim's.
@@ -166,6 +174,7 @@ class JobStore:
             row = _claimed(session, job_id, token)
             row.state = JobState.PENDING
             row.claimable_at = self._naive() + timedelta(seconds=after_seconds)
+            row.error = dict(error) if error else None
 
     def preempt(self, job_id: str, token: int) -> None:
         """Give a claim back since the worker has to stop: a preemption, and no attempt.
