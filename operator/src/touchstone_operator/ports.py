@@ -7,6 +7,7 @@ from typing import Protocol
 
 from touchstone_runtime.revisions import Digest
 
+from touchstone_operator.api.common import ObjectReference
 from touchstone_operator.api.evalrun import EvalRunSpec
 from touchstone_operator.api.finetunejob import DataPipeline, DatasetStatus, FinetuneJobSpec
 from touchstone_operator.api.modelselection import SelectionObjective
@@ -209,8 +210,8 @@ class PipelineRequest:
     namespace: str
     name: str
     pipeline: DataPipeline
-    secret: str = ""
-    """The Secret in the namespace with the keys of its sources and of its output; empty: none are needed."""
+    secret: ObjectReference | None = None
+    """The Secret in the namespace with the keys of its sources and of its output; None: none are needed."""
     models: Mapping[str, Measured] = field(default_factory=dict)
     """The revisions that its steps ask, by the pipeline's names of them."""
 
@@ -238,8 +239,8 @@ class DataSource:
     uri: str
     digest: str = ""
     """The expected one; empty: whatever is there."""
-    secret: str = ""
-    """The Secret in the job's namespace with the keys of its store; empty: none are needed."""
+    secret: ObjectReference | None = None
+    """The Secret in the job's namespace with the keys of its store; None: none are needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,9 +80,9 @@ def model(request: PipelineRequest, spec: PipelineModel) -> pb.Model:
 
 def _secret(request: PipelineRequest, uri: str) -> pb.SecretReference | None:
     """Name the Secret to those addresses that take its keys."""
-    if not request.secret or not references.is_taken(uri):
+    if request.secret is None or not references.is_taken(uri):
         return None
-    return pb.SecretReference(namespace=request.namespace, name=request.secret)
+    return pb.SecretReference(namespace=request.namespace, name=request.secret.name)
 
 
 def source(spec: PipelineSource, credentials: pb.SecretReference | None) -> pb.Source:

@@ -122,13 +122,12 @@ def resources(asked: Resources) -> pb.Resources:
 
 def data(request: TrainingRequest, spec: TrainingData, source: DataSource) -> pb.TrainingData:
     """Write what is trained on."""
-    reference = ObjectReference(name=source.secret) if source.secret else None
     return pb.TrainingData(
         uri=source.uri,
         digest=source.digest,
         format=_FORMATS[spec.format],
         validation_split=float(spec.validation_split),
-        credentials=secret(request, reference),
+        credentials=secret(request, source.secret),
     )
 
 

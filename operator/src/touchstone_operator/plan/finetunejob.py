@@ -75,19 +75,16 @@ def pipeline_id(job: FinetuneJob) -> str:
 
 def data_source(job: FinetuneJob) -> DataSource | None:
     """Say what is trained on; None while its pipeline has not made it, and for a merge."""
-    asked, made, secret = job.spec.dataset, job.status.dataset, data_secret(job.spec)
-    if asked and asked.uri:
-        return DataSource(uri=asked.uri, digest=asked.digest or "", secret=secret)
+    asked, made = job.spec.dataset, job.status.dataset
+    if asked is None:
+        return None
+    if asked.uri:
+        return DataSource(uri=asked.uri, digest=asked.digest or "", secret=asked.credentials_secret_ref)
     if made is None or not made.uri:
         return None
-    is_users = bool(asked and asked.pipeline and asked.pipeline.output)  # else it lies in the platform's own store
-    return DataSource(uri=made.uri, digest=made.digest or "", secret=secret if is_users else "")
-
-
-def data_secret(spec: FinetuneJobSpec) -> str:
-    """Name the Secret with the keys of the data's stores; empty: none are needed."""
-    reference = spec.dataset.credentials_secret_ref if spec.dataset else None
-    return reference.name if reference else ""
+    is_users = bool(asked.pipeline and asked.pipeline.output)  # else it lies in the platform's own store
+    secret = asked.credentials_secret_ref if is_users else None
+    return DataSource(uri=made.uri, digest=made.digest or "", secret=secret)
 
 
 def stalled(job: FinetuneJob, reason: str, message: str, now: datetime) -> JobPlan:

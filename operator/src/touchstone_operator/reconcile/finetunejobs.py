@@ -80,9 +80,8 @@ class FinetuneJobs:
 
     async def _prepare(self, job: FinetuneJob, execution: Execution) -> JobPlan:
         """Have the data made that the job trains on."""
-        now, dataset = self.outside.now(), job.status.dataset
-        pipeline = job.spec.dataset.pipeline if job.spec.dataset else None
-        if pipeline is None or dataset is None or dataset.dispatch_id is None:
+        now, asked, dataset = self.outside.now(), job.spec.dataset, job.status.dataset
+        if asked is None or asked.pipeline is None or dataset is None or dataset.dispatch_id is None:
             found = await self._models(job)
             if isinstance(found, Missing):
                 return finetunejob.waiting(job, found.reason, found.message, now, poll=WAIT)
@@ -94,8 +93,8 @@ class FinetuneJobs:
                 dispatch_id=dataset.dispatch_id,
                 namespace=job.metadata.namespace,
                 name=job.metadata.name,
-                pipeline=pipeline,
-                secret=finetunejob.data_secret(job.spec),
+                pipeline=asked.pipeline,
+                secret=asked.credentials_secret_ref,
                 models={
                     one.name: Measured(name=one.revision, digest=Digest(one.digest)) for one in dataset.models or ()
                 },
