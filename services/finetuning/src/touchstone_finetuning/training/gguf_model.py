@@ -76,7 +76,7 @@ class FolderOrigin:
             ValueError: llama.cpp would do otherwise than this model; the text goes on "… because".
         """
         gguf_config.check(config)
-        gguf_tokenizer.pre_name(tokenizer)
+        self._pre = gguf_tokenizer.pre_name(tokenizer)
         self._config = config
         self._tokenizer = tokenizer
         self._folder = folder
@@ -84,7 +84,8 @@ class FolderOrigin:
     def describe(self, writer: gguf.GGUFWriter) -> None:
         """Write the numbers of the configuration, and the tokenizer."""
         gguf_config.write(writer, self._config)
-        gguf_tokenizer.write(writer, self._tokenizer, self._folder, size=self._config.vocab_size)
+        size = self._config.vocab_size
+        gguf_tokenizer.write(writer, self._tokenizer, self._folder, pre=self._pre, size=size)
 
     def tensors(self) -> Iterator[Tensor]:
         """Return the factors of rotary embeddings, where there are some."""

@@ -26,20 +26,18 @@ def pre_name(tokenizer: PreTrainedTokenizerFast) -> str:
     return pretokenizers.name(tokenizer.backend_tokenizer.pre_tokenizer)
 
 
-def write(writer: gguf.GGUFWriter, tokenizer: PreTrainedTokenizerFast, folder: Path, *, size: int) -> None:
+def write(writer: gguf.GGUFWriter, tokenizer: PreTrainedTokenizerFast, folder: Path, *, pre: str, size: int) -> None:
     """Write a tokenizer.
 
     Args:
         writer: Of the file.
-        tokenizer: One that `pre_name` takes.
+        tokenizer: The tokenizer.
         folder: Where it was saved: merges, special tokens and the chat template are read there.
+        pre: Its `pre_name`.
         size: Rows of the embedding; those without a token get a name that no text holds.
-
-    Raises:
-        ValueError: as of `pre_name`.
     """
     writer.add_tokenizer_model(MODEL)
-    writer.add_tokenizer_pre(pre_name(tokenizer))
+    writer.add_tokenizer_pre(pre)
     names, kinds = _tokens(_document(tokenizer), size)
     writer.add_token_list(names)
     writer.add_token_types(kinds)
