@@ -10,6 +10,7 @@ import pytest
 from touchstone.inference.v1 import inference_service_pb2 as pb
 from touchstone.inference.v1 import inference_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
+from touchstone_runtime.artefacts import remote
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -77,6 +78,9 @@ def test_a_training_whose_pod_is_evicted_goes_on_from_its_checkpoint(
     losses = {each["name"]: float(each["value"]) for each in status["metrics"]}
     assert losses["train_loss"] < 1, "it learned that stones are grey"
     assert status["artifact"]["uri"].startswith("s3://team-a/made/")
+    filesystem, folder = remote.place(status["artifact"]["uri"].partition("#")[0], store)
+    names = {path.rpartition("/")[2] for path in filesystem.ls(folder.rstrip("/"))}
+    assert {"adapter_model.safetensors", "README.md"} <= names
 
 
 async def test_what_was_trained_serves_from_the_store_of_its_team(
