@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import psutil
 import pytest
 from touchstone.finetuning.v1 import finetuning_service_pb2 as pb
 from touchstone.finetuning.v1 import finetuning_service_pb2_grpc as pb_grpc
 from touchstone_runtime import channels
+from touchstone_runtime.artefacts import remote
 
 SCRIPT = Path(__file__).with_name("scripted_trainer.py")
 FINAL = (pb.TRAINING_STATE_SUCCEEDED, pb.TRAINING_STATE_FAILED, pb.TRAINING_STATE_CANCELLED)
@@ -208,10 +208,8 @@ class TestBehindCredentials:
     @pytest.fixture
     def asked(self, processes: Processes, team_storage: dict[str, str]) -> pb.StartTrainingRequest:
         asked = request(processes.root, "steps 3")
-        store = fsspec.filesystem(
-            "s3", key="team-a", secret="never-to-be-seen", endpoint_url=team_storage["AWS_ENDPOINT_URL"]
-        )
-        store.put_file(str(processes.root / "base"), "team-a/base")
+        filesystem, path = remote.place("s3://team-a/base", team_storage)
+        filesystem.put_file(str(processes.root / "base"), path)
         secret = pb.SecretReference(namespace="default", name="store")
         asked.spec.base.CopyFrom(pb.BaseModel(uri="s3://team-a/base", credentials=secret))
         asked.spec.output_uri = "s3://team-a/out"

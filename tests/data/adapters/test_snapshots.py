@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import fsspec
 import pytest
+from touchstone_runtime.artefacts import remote
 from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.jobs import JobState
 
@@ -92,9 +93,8 @@ def test_a_pipeline_reads_and_writes_its_stores_with_the_keys_of_a_secret(
 ) -> None:
     bench.secrets.written[SECRET] = team_storage
     here = bench.write("in.jsonl", ROWS)
-    endpoint = team_storage["AWS_ENDPOINT_URL"]
-    store = fsspec.filesystem("s3", key="team-a", secret="never-to-be-seen", endpoint_url=endpoint)
-    store.put_file(here.removeprefix("file://"), "team-a/in.jsonl")
+    store, path = remote.place("s3://team-a/in.jsonl", team_storage)
+    store.put_file(here.removeprefix("file://"), path)
     open_spec = make_spec("s3://team-a/in.jsonl", ("length", {"min_words": 1}), output_uri="s3://team-a/letters")
     (source,) = open_spec.sources
     spec = replace(open_spec, sources=(replace(source, credentials=SECRET),), output_credentials=SECRET)

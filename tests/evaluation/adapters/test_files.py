@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import fsspec
 import pytest
 from touchstone_evaluation import errors
 from touchstone_evaluation.adapters.dataset_files import DatasetFiles
 from touchstone_evaluation.adapters.encoders import OnnxEncoders
 from touchstone_evaluation.core.spec import Dataset
 from touchstone_evaluation.core.task import Classification, EncoderFiles
-from touchstone_runtime.artefacts import Resolver, UriInvalid, places
+from touchstone_runtime.artefacts import Resolver, UriInvalid, places, remote
 from touchstone_runtime.cluster.references import SecretReference
 from touchstone_runtime.encoders import EncoderInvalid
 from touchstone_runtime.testing import FakeSecrets
@@ -46,9 +45,8 @@ def test_data_sets_are_read_below_the_roots_only(tmp_path: Path, roots: tuple[Pa
 def test_a_data_set_is_read_with_the_keys_of_a_secret(tmp_path: Path, team_storage: dict[str, str]) -> None:
     secret = SecretReference(namespace="team-a", name="store")
     dataset = Dataset(uri="s3://team-a/set.jsonl", credentials=secret)
-    endpoint = team_storage["AWS_ENDPOINT_URL"]
-    store = fsspec.filesystem("s3", key="team-a", secret="never-to-be-seen", endpoint_url=endpoint)
-    store.pipe_file("team-a/set.jsonl", CONTENT)
+    filesystem, path = remote.place(dataset.uri, team_storage)
+    filesystem.pipe_file(path, CONTENT)
     secrets = FakeSecrets()
     files = DatasetFiles(Resolver(tmp_path / "cache"), secrets, roots=(tmp_path,))
     with pytest.raises(errors.DatasetUnreachable, match="no Secret store"):

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 from touchstone_runtime import durable
 from touchstone_runtime.artefacts import places, remote
 from touchstone_runtime.artefacts.caching import digest_file
-from touchstone_runtime.artefacts.credentials import storage_options
 from touchstone_runtime.artefacts.remote import Place
 from touchstone_runtime.cluster.references import Secrets
 from touchstone_runtime.snapshots import MANIFEST
@@ -78,9 +77,9 @@ class SnapshotShelf:
         uri = self._uri(spec)
         if spec.output_uri:
             places.check(uri, self._file_root)
-        options = storage_options(uri, self._secrets.read(spec.output_credentials))
+        secret = self._secrets.read(spec.output_credentials)
         try:
-            return remote.place(uri, **options)
+            return remote.place(uri, secret)
         except OSError as error:
             raise errors.StoreUnavailable(uri, str(error)) from error
 

@@ -2,12 +2,12 @@
 
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from touchstone_runtime import durable, folders
 from touchstone_runtime.artefacts import ArtefactUnavailable, caching, registries, remote
-from touchstone_runtime.artefacts.credentials import storage_options
-from touchstone_runtime.artefacts.remote import Place
 from touchstone_runtime.cluster.references import SecretReference, Secrets
 
 from touchstone_finetuning import errors
@@ -29,47 +29,43 @@ class FolderOutputs:
 
     def check(self, uri: str, credentials: SecretReference | None) -> None:
         """See that an address can be published to: that it may be, and that what its scheme needs is here."""
-        try:
+        secret = self._secrets.read(credentials)
+        with _push_failures(uri):
             if uri.startswith("file://"):
                 self._sources.own_file(uri)
             elif uri.startswith("oci://"):
-                registries.check(uri, self._secrets.read(credentials))
+                registries.check(uri, secret)
             else:
-                self._place(uri, credentials)
-        except (OSError, ArtefactUnavailable) as error:
-            raise errors.OutputPushFailed(uri, _cause(error)) from error
+                remote.place(uri, secret)
 
     def publish(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
         """Copy a folder into one of its own below an address; the same contents are published once."""
+        secret = self._secrets.read(credentials)
         if uri.startswith("oci://"):
-            return self._push(folder, uri, credentials)
+            with _push_failures(uri):
+                pushed = registries.push(folder, uri, secret)
+            return Published(f"{pushed.uri}#{pushed.digest.replace(':', '=')}", pushed.digest, pushed.size_bytes)
         digest = caching.digest_folder(folder)
         name = digest.removeprefix("sha256:")
-        try:
+        with _push_failures(uri):
             if uri.startswith("file://"):
                 _copy(folder, self._sources.own_file(uri) / name)
             else:
-                filesystem, root = self._place(uri, credentials)
+                filesystem, root = remote.place(uri, secret)
                 with remote.os_errors():
                     filesystem.put(f"{folder}/", f"{root.rstrip('/')}/{name}/", recursive=True)
-        except OSError as error:
-            raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
         return Published(f"{uri.rstrip('/')}/{name}/#sha256={name}", digest, folders.size_bytes(folder))
 
-    def _place(self, uri: str, credentials: SecretReference | None) -> Place:
-        return remote.place(uri, **storage_options(uri, self._secrets.read(credentials)))
 
-    def _push(self, folder: Path, uri: str, credentials: SecretReference | None) -> Published:
-        """Publish a folder as a manifest of a repository."""
-        try:
-            pushed = registries.push(folder, uri, self._secrets.read(credentials))
-        except ArtefactUnavailable as error:
-            raise errors.OutputPushFailed(uri, _cause(error)) from error
-        return Published(f"{pushed.uri}#{pushed.digest.replace(':', '=')}", pushed.digest, pushed.size_bytes)
-
-
-def _cause(error: OSError | ArtefactUnavailable) -> str:
-    return error.cause if isinstance(error, ArtefactUnavailable) else error.strerror or str(error)
+@contextmanager
+def _push_failures(uri: str) -> Iterator[None]:
+    """Raise OutputPushFailed for what a later try may get over."""
+    try:
+        yield
+    except OSError as error:
+        raise errors.OutputPushFailed(uri, error.strerror or str(error)) from error
+    except ArtefactUnavailable as error:
+        raise errors.OutputPushFailed(uri, error.cause) from error
 
 
 def _copy(folder: Path, target: Path) -> None:

@@ -192,9 +192,8 @@ def _registry(address: Address, workplace: Path, told: Told, secret: Mapping[str
 def _filesystem(address: Address, workplace: Path, told: Told, secret: Mapping[str, str]) -> Path:
     """Fetch from object storage through fsspec."""
     path = workplace / "body"
-    options = credentials.storage_options(address.uri, secret)
     try:
-        filesystem, location = remote.place(f"{address.scheme}://{address.location}", **options)
+        filesystem, location = remote.place(f"{address.scheme}://{address.location}", secret)
         with remote.os_errors():
             if address.is_folder:
                 with _watching(path, told):

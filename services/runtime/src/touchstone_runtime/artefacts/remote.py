@@ -1,12 +1,13 @@
 """Object storage through fsspec: opened by its address, and its libraries' errors told alike."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import fsspec
 
+from touchstone_runtime.artefacts import credentials
 from touchstone_runtime.artefacts.faults import UriInvalid
 
 EXTRAS = ("s3", "gs")
@@ -21,17 +22,19 @@ class Place(NamedTuple):
     """As the file system calls it: without the scheme."""
 
 
-def place(uri: str, **options: Any) -> Place:
+def place(uri: str, secret: Mapping[str, str] | None = None) -> Place:
     """Open the store of an address.
 
     Args:
         uri: `SCHEME://LOCATION`.
-        options: What the store's library takes, as credentials.
+        secret: Keys of a Secret. None or empty: by the environment.
 
     Raises:
         UriInvalid: What its scheme needs is not installed, or it is no address.
+        CredentialsUnusable: The Secret has not what the store needs.
         OSError: The library does not take the credentials.
     """
+    options = credentials.storage_options(uri, secret or {})
     try:
         with os_errors():
             return Place(*fsspec.core.url_to_fs(uri, **options))
